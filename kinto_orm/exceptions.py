@@ -1,0 +1,314 @@
+"""
+Everything that this package raises.
+
+    KintoException
+     ├── InvalidRequest (ValueError)      refused before anything was sent
+     │    ├── InvalidId                     an id that Kinto does not take
+     │    ├── UnsendableValue               a value that JSON or Kinto cannot hold
+     │    └── UnsupportedQuery              a condition that the server cannot express
+     ├── TransportError                   no usable answer came
+     │    ├── NotSent                       the request did not reach the server
+     │    └── AnswerLost                    it may have: the outcome is unknown
+     ├── ResponseError                    the server refused
+     │    ├── BadRequest                    400
+     │    ├── Unauthorized                  401
+     │    ├── Forbidden                     403
+     │    ├── NotFound                      404
+     │    │    ├── BucketNotFound
+     │    │    ├── CollectionNotFound
+     │    │    └── RecordNotFound
+     │    ├── TransactionConflict           409
+     │    ├── PreconditionFailed            412
+     │    ├── TooManyRequests               429
+     │    └── ServerError                   5xx
+     ├── ValidationError (ValueError)     a document does not fit its class
+     ├── MultipleRecordsFound             one() met several
+     ├── ConcurrentUseError               a session used from two places at once
+     ├── StalePlanError                   a plan whose records have moved on
+     ├── Conflict                         a record was changed elsewhere, too
+     ├── OutcomeUnknown                   a write whose fate could not be found out
+     ├── NotAttempted                     a write that a failure before it kept back
+     └── CommitError (ExceptionGroup)     a commit that did not succeed in everything
+          └── ConflictError                 because of conflicts alone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+
+if TYPE_CHECKING:
+    from kinto_orm.flow.messages import Request, Response
+
+
+class KintoException(Exception):
+    """
+    Base of all exceptions of this package.
+
+    Attributes:
+        message: What was attempted, on what, what came of it, and what to do.
+        request: The request that failed, if there was one.
+        response: The server's answer, if there was one.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        exception: BaseException | None = None,
+        *,
+        request: Request | None = None,
+        response: Response | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.exception = exception
+        self.request = request
+        self.response = response
+
+    def __str__(self) -> str:
+        return self.message
+
+
+# -- Before anything is sent -------------------------------------------------------------------
+
+
+class InvalidRequest(KintoException, ValueError):
+    """A request would have been wrong, so that none was sent."""
+
+
+class InvalidId(InvalidRequest):
+    """An id does not match Kinto's pattern (see docs/protocol.md, D2)."""
+
+
+class UnsendableValue(InvalidRequest):
+    """A value cannot be sent without being changed (see docs/protocol.md, D1)."""
+
+
+class UnsupportedQuery(InvalidRequest):
+    """A condition cannot be expressed to the server (see docs/protocol.md, F4)."""
+
+
+# -- On the way --------------------------------------------------------------------------------
+
+
+class TransportError(KintoException):
+    """No usable answer came from the server."""
+
+
+class NotSent(TransportError):
+    """The request did not reach the server: nothing was changed there."""
+
+
+class AnswerLost(TransportError):
+    """The request was sent, but its answer did not arrive: it may have been applied."""
+
+
+# -- What the server refused -------------------------------------------------------------------
+
+
+class ResponseError(KintoException):
+    """
+    The server refused a request.
+
+    Attributes:
+        status: HTTP status code.
+        details: What the server said of the reasons (*details* of the error).
+    """
+
+    @property
+    def status(self) -> int:
+        """Return the HTTP status code."""
+        return 0 if self.response is None else self.response.status
+
+    @property
+    def details(self) -> Any:
+        """Return what the server said of the reasons, if anything."""
+        body = None if self.response is None else self.response.body
+        return body.get("details") if isinstance(body, Mapping) else None
+
+
+class BadRequest(ResponseError):
+    """The server does not understand the request, or a schema forbids the data (400)."""
+
+
+class Unauthorized(ResponseError):
+    """Credentials are missing or wrong (401)."""
+
+
+class Forbidden(ResponseError):
+    """The user may not do this, or the bucket does not exist (403, see docs/protocol.md, P4)."""
+
+
+class NotFound(ResponseError):
+    """There is no such object (404)."""
+
+
+class BucketNotFound(NotFound):
+    """There is no such bucket, or the user may not see it."""
+
+
+class CollectionNotFound(NotFound):
+    """There is no such collection."""
+
+
+class RecordNotFound(NotFound):
+    """There is no such record."""
+
+
+class TransactionConflict(ResponseError):
+    """The server's database rolled a transaction back (409): nothing was changed, try again."""
+
+
+class PreconditionFailed(ResponseError):
+    """
+    The object is not in the state that the request named (412).
+
+    Attributes:
+        existing: The object's data as the server has it, or None if it has none.
+    """
+
+    @property
+    def existing(self) -> dict[str, Any] | None:
+        """Return the object that is there instead, as the server has it, or None."""
+        return existing_of(self.response)
+
+
+class TooManyRequests(ResponseError):
+    """The server asks to slow down (429)."""
+
+
+class ServerError(ResponseError):
+    """The server failed (5xx): for a write, the outcome is unknown."""
+
+
+_BY_STATUS: dict[int, type[ResponseError]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: TransactionConflict,
+    412: PreconditionFailed,
+    429: TooManyRequests,
+}
+
+_REMEDIES = {
+    401: "check the credentials",
+    403: "the user lacks the permission, or the bucket does not exist: Kinto answers 403 to both",
+    409: "the database rolled the transaction back: try again",
+    412: "it was changed, created or deleted meanwhile: read it again",
+    413: "the request is larger than the server allows: send less at a time",
+    429: "the server asks for fewer requests: wait",
+}
+
+
+def response_error(
+    request: Request, response: Response, *, kind: type[ResponseError] | None = None
+) -> ResponseError:
+    """Return the error that *response* to *request* stands for."""
+    status = response.status
+    if kind is None:
+        kind = _BY_STATUS.get(status, ServerError if status >= 500 else ResponseError)
+    message = f"{request.method} {request.path}: {status} {_reason(response)}"
+    if remedy := _REMEDIES.get(status):
+        message += f" ({remedy})"
+    return kind(message, request=request, response=response)
+
+
+def existing_of(response: Response | None) -> dict[str, Any] | None:
+    """Return the object that a 412 says exists, or None (see docs/protocol.md, P2)."""
+    body = None if response is None else response.body
+    details = body.get("details") if isinstance(body, Mapping) else None
+    existing = details.get("existing") if isinstance(details, Mapping) else None
+    return existing if isinstance(existing, dict) else None
+
+
+def _reason(response: Response) -> str:
+    body = response.body
+    if not isinstance(body, Mapping):
+        return "without an explanation"
+    parts = [body.get("error"), body.get("message"), _described(body.get("details"))]
+    return ": ".join(str(part) for part in parts if part)
+
+
+def _described(details: object) -> str:
+    """Return what the *details* of a 400 say: which field, and what is wrong with it."""
+    if not isinstance(details, Sequence) or isinstance(details, str):
+        return ""
+    found = [detail for detail in details if isinstance(detail, Mapping)]
+    return "; ".join(
+        f"{detail.get('name') or detail.get('location')}: {detail.get('description')}"
+        for detail in found
+    )
+
+
+# -- Records and sessions ----------------------------------------------------------------------
+
+
+class ValidationError(KintoException, ValueError):
+    """
+    A document does not fit its class.
+
+    Attributes:
+        faults: What is wrong, each as its path in the document and a sentence.
+    """
+
+    def __init__(self, message: str, faults: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults)
+
+
+class MultipleRecordsFound(KintoException):
+    """There are several records where one was asked for."""
+
+
+class ConcurrentUseError(KintoException):
+    """
+    A session is used from two threads or tasks at once.
+
+    Give each thread or task a session of its own; they may share one client.
+    """
+
+
+class StalePlanError(KintoException):
+    """A plan is out of date: records in it were committed, refreshed or removed since."""
+
+
+class OutcomeUnknown(KintoException):
+    """It could not be found out whether a write was applied: the server is out of reach."""
+
+
+class NotAttempted(KintoException):
+    """A write was not sent, since one before it in the commit met an error of the connection."""
+
+
+class CommitError(ExceptionGroup[KintoException], KintoException):
+    """
+    A commit did not succeed in everything.
+
+    What succeeded is in the session already; what failed is still to be written, so that it can
+    be mended and committed again.
+
+    Attributes:
+        exceptions: The errors, one a record, each with its *record*.
+        result: The `CommitResult`: what is true on the server for each record.
+    """
+
+    result: Any
+
+    def __new__(cls, message: str, errors: Sequence[KintoException], *, result: Any) -> Self:
+        return super().__new__(cls, message, errors)
+
+    def __init__(self, message: str, errors: Sequence[KintoException], *, result: Any) -> None:
+        KintoException.__init__(self, message)
+        self.result = result
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *(f"  {error}" for error in self.exceptions)])
+
+    def derive(self, excs: Sequence[KintoException], /) -> CommitError:  # type: ignore[override]
+        return type(self)(self.message, excs, result=self.result)
+
+
+class ConflictError(CommitError):
+    """A commit met conflicts, and nothing worse: each of its *exceptions* is a `Conflict`."""
