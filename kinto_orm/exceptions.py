@@ -26,6 +26,7 @@ Everything that this package raises.
      ├── ConcurrentUseError               a session used from two places at once
      ├── StalePlanError                   a plan whose records have moved on
      ├── Conflict                         a record was changed elsewhere, too
+     ├── KintoBatchException              some operations of a client's batch failed
      ├── OutcomeUnknown                   a write whose fate could not be found out
      ├── NotAttempted                     a write that a failure before it kept back
      └── CommitError (ExceptionGroup)     a commit that did not succeed in everything
@@ -240,6 +241,22 @@ def _described(details: object) -> str:
         f"{detail.get('name') or detail.get('location')}: {detail.get('description')}"
         for detail in found
     )
+
+
+class KintoBatchException(KintoException):
+    """
+    Operations of a client's batch failed; the others succeeded.
+
+    Attributes:
+        exceptions: What was raised, in the order of the operations.
+        results: For each operation what it returned, or what it raised.
+    """
+
+    def __init__(self, exceptions: Sequence[Exception], results: Sequence[Any]) -> None:
+        count = f"{len(exceptions)} of {len(results)} operations failed"
+        super().__init__("\n".join([f"{count}:", *(f"  {error}" for error in exceptions)]))
+        self.exceptions = list(exceptions)
+        self.results = list(results)
 
 
 # -- Records and sessions ----------------------------------------------------------------------

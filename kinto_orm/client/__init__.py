@@ -1,0 +1,1 @@
+"""Every endpoint of a Kinto server, written once; the clients that ask them."""

@@ -1,0 +1,29 @@
+"""
+The kernel: algorithms that do no I/O.
+
+Whatever talks to a server is written once, as a generator: it *yields* the step that it wants
+made (a request, a pause, the time), is *sent* what came of it, and *returns* its result.  Who
+waits, and how, is decided outside, by the driver that runs it:
+
+- `Blocking` on the calling thread,
+- `Awaiting` in an event loop,
+- `Recording` not at once, but together with others, in a batch.
+
+What goes around an operation is a flow as well: retries (`retrying`), batches (`together`), a dry
+run.  None of them knows a socket, so that each is tested with plain values.
+
+A flow makes one request at a time.  That is on purpose: writes to one bucket must not be
+parallel (docs/protocol.md, B4), reads that belong together fit in one batch or one filter, and a
+page names the next.  Many *operations* may run at the same time on one client: from several
+threads if it blocks, from several tasks if it awaits.
+"""
+
+from kinto_orm.flow.batching import Pending as Pending, together as together
+from kinto_orm.flow.drivers import Awaiting as Awaiting, Blocking as Blocking
+from kinto_orm.flow.drivers import Recording as Recording
+from kinto_orm.flow.messages import Document as Document, Flow as Flow, Now as Now
+from kinto_orm.flow.messages import Page as Page, Program as Program, Request as Request
+from kinto_orm.flow.messages import Response as Response, Sleep as Sleep, Stream as Stream
+from kinto_orm.flow.operations import operation as operation, stream as stream
+from kinto_orm.flow.retrying import Pacing as Pacing, RetryPolicy as RetryPolicy
+from kinto_orm.flow.retrying import retrying as retrying

@@ -1,0 +1,35 @@
+"""A flow around a flow: how retries and dry runs see each request of an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+from kinto_orm.flow.messages import Now, Program, Request, Response, Sleep
+
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+def around(
+    program: Generator[S, Any, T], make: Callable[[Request], Program[Response]]
+) -> Generator[S | Request | Sleep | Now, Any, T]:
+    """Run *program*, whose requests are made by *make*; its other steps pass."""
+    try:
+        step = next(program)
+        while True:
+            try:
+                if isinstance(step, Request):
+                    answer: Any = yield from make(step)
+                else:
+                    answer = yield step
+            except BaseException as error:  # noqa: BLE001 (raised inside the flow)
+                step = program.throw(error)
+            else:
+                step = program.send(answer)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        program.close()

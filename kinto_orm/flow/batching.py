@@ -1,0 +1,274 @@
+"""
+Many requests in few: what Kinto's batch endpoint really does, and how to be safe with it.
+
+The rules, by their numbers in docs/protocol.md:
+
+- B1: a body that is a list (a JSON Patch) makes the whole batch a 400.  Such a request leaves the
+  batch and travels alone, in its turn.
+- B2: the server overwrites a `Content-Type` header, but not a `content-type`.
+- B3: on PostgreSQL, a 409 undoes everything before it in the batch, whatever their answers say,
+  and nothing behind it.  Everything up to the last 409 is sent again (`settled`).
+- B6: any other error is of its own sub-request alone.
+- B8: a path with ``/batch`` in it is refused, so that one letter of it is percent-encoded.
+- B9: headers of the outer request would be inherited by all, so that it has none.
+
+A whole batch that is refused (400, 413) was not applied.  It is halved until the request that is
+at fault stands alone, so that the others do not suffer for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
+
+from kinto_orm.exceptions import (
+    KintoException,
+    NotAttempted,
+    existing_of,
+    response_error,
+)
+from kinto_orm.flow.messages import Program, Request, Response, Sleep
+from kinto_orm.flow.retrying import RetryPolicy
+
+
+T = TypeVar("T")
+
+#: How long to go on after a 409: other writers may keep a collection busy for a while.
+PATIENCE = RetryPolicy(attempts=12, first=0.05, longest=2.0)
+
+_CONFLICT = 409
+_REFUSED_WHOLE = frozenset({400, 413})
+
+
+# -- Single round trips ------------------------------------------------------------------------
+
+
+def travels_alone(request: Request) -> bool:
+    """Tell whether *request* cannot be part of a batch (B1)."""
+    return isinstance(request.body, list)
+
+
+def chunks(requests: Sequence[Request], limit: int) -> list[list[int]]:
+    """
+    Return the indices of *requests*, in their order, as they may travel together.
+
+    Each list is at most *limit* long; what travels alone stands alone.
+    """
+    parted: list[list[int]] = []
+    open_chunk = False
+    for index, request in enumerate(requests):
+        alone = travels_alone(request)
+        if alone or not open_chunk or len(parted[-1]) == limit:
+            parted.append([])
+        parted[-1].append(index)
+        open_chunk = not alone
+    return parted
+
+
+def outer(requests: Sequence[Request]) -> Request:
+    """Return the one request that makes all *requests*."""
+    if len(requests) == 1:
+        return requests[0]
+    return Request("POST", "/batch", body={"requests": [_entry(each) for each in requests]})
+
+
+def _entry(request: Request) -> dict[str, Any]:
+    """Return *request* as an entry of a batch."""
+    entry: dict[str, Any] = {
+        "method": request.method,
+        "path": _path(request),
+    }
+    if request.headers:
+        # In lower case, or the server overwrites the content type (B2).
+        entry["headers"] = {name.lower(): value for name, value in request.headers.items()}
+    if request.body is not None:
+        entry["body"] = request.body
+    return entry
+
+
+def _path(request: Request) -> str:
+    path = request.path.replace("/batch", "/%62atch")
+    return f"{path}?{urlencode(request.params)}" if request.params else path
+
+
+def together_once(requests: Sequence[Request]) -> Program[list[Response]]:
+    """
+    Make *requests* in one round trip; return their responses, in order.
+
+    If the server refuses them as a whole (400, 413), halve them until the culprit stands alone.
+
+    Raises:
+        TransportError: If no usable answer came: what was applied is unknown.
+        ResponseError: If the server failed as a whole (5xx: unknown), or does not let the user in.
+    """
+    request = outer(requests)
+    response: Response = yield request
+    if len(requests) == 1:
+        return [response]
+    if response.status == _CONFLICT:  # All of them were rolled back (B4).
+        return [response] * len(requests)
+    if response.status in _REFUSED_WHOLE:
+        middle = len(requests) // 2
+        first = yield from together_once(requests[:middle])
+        return first + (yield from together_once(requests[middle:]))
+    if response.status != 200:
+        raise response_error(request, response)
+    return [_part(part) for part in response.body["responses"]]
+
+
+def _part(part: dict[str, Any]) -> Response:
+    return Response(
+        part["status"],
+        part.get("body") or None,  # A HEAD has an empty string for a body (B11).
+        {name.lower(): value for name, value in part.get("headers", {}).items()},
+        part.get("rehearsed", False),
+    )
+
+
+# -- Rolled back (B3) --------------------------------------------------------------------------
+
+
+def settled(
+    requests: Sequence[Request], patience: RetryPolicy = PATIENCE
+) -> Program[list[Response]]:
+    """
+    Make *requests* in one round trip, and again those that a 409 undid.
+
+    The 409s that are left when *patience* is at its end stand for requests of which nothing is
+    known: neither they nor those before them may be taken for applied, or for not applied.
+
+    Raises:
+        TransportError, ResponseError: As `together_once`.
+    """
+    answers: dict[int, Response] = {}
+    undone = list(range(len(requests)))
+    for attempt in range(1, patience.attempts + 1):
+        responses = yield from together_once([requests[index] for index in undone])
+        for index, response in zip(undone, responses, strict=True):
+            answers[index] = _confirmed(requests[index], answers.get(index), response)
+        statuses = [response.status for response in responses]
+        if _CONFLICT not in statuses:
+            break
+        # The last 409 undid all before it, and is undone itself.
+        last = len(statuses) - 1 - statuses[::-1].index(_CONFLICT)
+        undone = undone[: last + 1]
+        if attempt < patience.attempts:
+            yield Sleep(patience.pause(attempt))
+        else:
+            answers.update(dict.fromkeys(undone, responses[last]))
+    return [answers[index] for index in range(len(requests))]
+
+
+def _confirmed(request: Request, before: Response | None, now: Response) -> Response:
+    """
+    Return the response that is true: *now*, or the one from *before* the repetition.
+
+    A write that was not undone after all (on memory storage nothing ever is) is refused when it
+    is repeated.  It was applied if what stands in its way is what it had left there itself.
+    """
+    if before is None or before.status >= 300:
+        return now
+    if request.method == "DELETE" and now.status == 404:
+        return before
+    if now.status == 412:
+        existing, written = existing_of(now), (before.body or {}).get("data") or {}
+        if existing is not None and existing.get("last_modified") == written.get("last_modified"):
+            return before
+    return now
+
+
+# -- Batches of recorded operations ------------------------------------------------------------
+
+
+class Pending(Generic[T]):
+    """The result-to-be of an operation that a batch recorded."""
+
+    request: Request | None = None
+    _value: T
+    _error: Exception | None = None
+
+    def __init__(self, flow: Program[T]) -> None:
+        self._flow = flow
+        self._advance(None)  # Raises at once what is wrong with the arguments.
+
+    def __repr__(self) -> str:
+        if self.request is not None:
+            return f"<Pending {self.request.method} {self.request.path}>"
+        return f"<Pending: {'done' if self._error is None else self._error!r}>"
+
+    def result(self) -> T:
+        """
+        Return what the operation returned, or raise what it raised.
+
+        Raises:
+            RuntimeError: If its batch has not been sent yet.
+        """
+        if self.request is not None:
+            msg = f"the batch with {self.request.method} {self.request.path} has not been sent yet"
+            raise RuntimeError(msg)
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    @property
+    def error(self) -> Exception | None:
+        """Return what the operation raised, if it did."""
+        return self._error
+
+    def receive(self, response: Response) -> None:
+        """Give the operation its *response*: it goes on to its next request, or to its end."""
+        try:
+            self._advance(response)
+        except Exception as error:  # noqa: BLE001 (kept for the one who asks for the result)
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """End the operation with *error*."""
+        self._flow.close()
+        self.request, self._error = None, error
+
+    def _advance(self, response: Response | None) -> None:
+        try:
+            step = next(self._flow) if response is None else self._flow.send(response)
+        except StopIteration as stop:
+            self.request, self._value = None, stop.value
+        else:
+            if not isinstance(step, Request):
+                msg = f"an operation that wants a {step!r} cannot be part of a batch"
+                raise TypeError(msg)
+            self.request = step
+
+
+def together(recorded: Sequence[Pending[Any]], limit: int) -> Program[None]:
+    """
+    Run *recorded* operations together, at most *limit* requests at a time.
+
+    They advance in rounds: an operation that turns out to need a second request has it made in
+    the second round.  An operation that fails does not keep the others from going on.  When no
+    answer comes, those under way end with that error, and those behind them are not sent.
+    """
+    while waiting := [pending for pending in recorded if pending.request is not None]:
+        requests = [pending.request for pending in waiting if pending.request is not None]
+        broken: KintoException | None = None
+        for indices in chunks(requests, limit):
+            if broken is not None:
+                for index in indices:
+                    waiting[index].fail(_kept_back(requests[index], broken))
+                continue
+            try:
+                responses = yield from settled([requests[index] for index in indices])
+            except KintoException as error:
+                broken = error
+                for index in indices:
+                    waiting[index].fail(error)
+            else:
+                for index, response in zip(indices, responses, strict=True):
+                    waiting[index].receive(response)
+
+
+def _kept_back(request: Request, cause: KintoException) -> NotAttempted:
+    msg = f"{request.method} {request.path} was not sent, since a request before it failed: {cause}"
+    error = NotAttempted(msg, request=request)
+    error.__cause__ = cause
+    return error

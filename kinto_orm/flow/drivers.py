@@ -1,0 +1,229 @@
+"""
+What runs a flow: on this thread, in an event loop, or together with others.
+
+A driver answers each step of a flow.  If that fails, it raises the error *inside* the flow, at
+the step, so that the flow can handle it as if it had done the I/O itself.  That holds for
+KeyboardInterrupt and cancellation, too: a commit notes which requests were under way.  But a flow
+cannot go on after these: whatever it yields then, the driver lets the interruption through.
+
+A flow is always closed, so that its `finally` clauses run when it ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import closing
+from functools import wraps
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from kinto_orm.flow.batching import Pending
+from kinto_orm.flow.messages import Page, Program, Step, Stream
+from kinto_orm.flow.operations import operation, stream
+
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+class BlockingPort(Protocol):
+    """Where a blocking driver has its steps made."""
+
+    def perform(self, step: Step) -> Any:
+        """Make *step*; return its answer."""
+
+
+class AwaitingPort(Protocol):
+    """Where an awaiting driver has its steps made."""
+
+    async def perform(self, step: Step) -> Any:
+        """Make *step*; return its answer."""
+
+
+class Driver:
+    """Runs operations: a subclass has a plain function for each operation among its bases."""
+
+    #: Return the function that runs an operation, or a stream.
+    _running: ClassVar[Callable[[Callable[..., Any]], Callable[..., Any]]]
+    _listing: ClassVar[Callable[[Callable[..., Any]], Callable[..., Any]]]
+
+    #: What a caller gets, in terms of what the flow gives.
+    _operation_gives: ClassVar[str] = "{}"
+    _stream_gives: ClassVar[str] = "{}"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in dir(cls):
+            member: object = inspect.getattr_static(cls, name)
+            if isinstance(member, operation):
+                call, gives = cls._running(member.flow), cls._operation_gives
+            elif isinstance(member, stream):
+                call, gives = cls._listing(member.flow), cls._stream_gives
+            else:
+                continue
+            setattr(cls, name, _signed(call, member.flow, gives))
+
+    def _governed(self, program: Generator[S, Any, T]) -> Generator[S, Any, T]:
+        """Return *program* with what goes around each: retries, say.  Here: nothing."""
+        return program
+
+
+class Blocking(Driver):
+    """Runs operations on the calling thread."""
+
+    _stream_gives = "Iterator[{}]"
+    _port: BlockingPort
+
+    def _run(self, program: Program[T]) -> T:
+        with closing(self._governed(program)) as governed:
+            try:
+                step = next(governed)
+                while True:
+                    try:
+                        answer = self._port.perform(step)
+                    except BaseException as error:  # noqa: BLE001 (raised inside the flow)
+                        step = _raise_inside(governed, error)
+                    else:
+                        step = governed.send(answer)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+
+    def _iterate(self, pages: Stream[T]) -> Iterator[T]:
+        with closing(self._governed(pages)) as governed:
+            try:
+                step = next(governed)
+                while True:
+                    if isinstance(step, Page):
+                        yield from step.items
+                        step = next(governed)
+                        continue
+                    try:
+                        answer = self._port.perform(step)
+                    except BaseException as error:  # noqa: BLE001 (raised inside the flow)
+                        step = _raise_inside(governed, error)
+                    else:
+                        step = governed.send(answer)
+            except StopIteration:
+                return
+
+    @staticmethod
+    def _running(flow: Callable[..., Program[Any]]) -> Callable[..., Any]:
+        @wraps(flow)
+        def call(self: Blocking, /, *args: Any, **kwargs: Any) -> Any:
+            return self._run(flow(self, *args, **kwargs))
+
+        return call
+
+    @staticmethod
+    def _listing(flow: Callable[..., Stream[Any]]) -> Callable[..., Any]:
+        @wraps(flow)
+        def call(self: Blocking, /, *args: Any, **kwargs: Any) -> Any:
+            return self._iterate(flow(self, *args, **kwargs))
+
+        return call
+
+
+class Awaiting(Driver):
+    """Runs operations in an event loop."""
+
+    _operation_gives = "Coroutine[Any, Any, {}]"
+    _stream_gives = "AsyncIterator[{}]"
+    _port: AwaitingPort
+
+    async def _run(self, program: Program[T]) -> T:
+        with closing(self._governed(program)) as governed:
+            try:
+                step = next(governed)
+                while True:
+                    try:
+                        answer = await self._port.perform(step)
+                    except BaseException as error:  # noqa: BLE001 (raised inside the flow)
+                        step = _raise_inside(governed, error)
+                    else:
+                        step = governed.send(answer)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+
+    async def _iterate(self, pages: Stream[T]) -> AsyncIterator[T]:
+        with closing(self._governed(pages)) as governed:
+            try:
+                step = next(governed)
+                while True:
+                    if isinstance(step, Page):
+                        for item in step.items:
+                            yield item
+                        step = next(governed)
+                        continue
+                    try:
+                        answer = await self._port.perform(step)
+                    except BaseException as error:  # noqa: BLE001 (raised inside the flow)
+                        step = _raise_inside(governed, error)
+                    else:
+                        step = governed.send(answer)
+            except StopIteration:
+                return
+
+    @staticmethod
+    def _running(flow: Callable[..., Program[Any]]) -> Callable[..., Any]:
+        @wraps(flow)
+        async def call(self: Awaiting, /, *args: Any, **kwargs: Any) -> Any:
+            return await self._run(flow(self, *args, **kwargs))
+
+        return call
+
+    @staticmethod
+    def _listing(flow: Callable[..., Stream[Any]]) -> Callable[..., Any]:
+        @wraps(flow)
+        def call(self: Awaiting, /, *args: Any, **kwargs: Any) -> Any:
+            return self._iterate(flow(self, *args, **kwargs))
+
+        return call
+
+
+class Recording(Driver):
+    """Records operations, which are then run together (see `together`)."""
+
+    _operation_gives = "Pending[{}]"
+
+    def __init__(self) -> None:
+        self.recorded: list[Pending[Any]] = []
+
+    @staticmethod
+    def _running(flow: Callable[..., Program[Any]]) -> Callable[..., Any]:
+        @wraps(flow)
+        def call(self: Recording, /, *args: Any, **kwargs: Any) -> Any:
+            pending = Pending(flow(self, *args, **kwargs))
+            self.recorded.append(pending)
+            return pending
+
+        return call
+
+    @staticmethod
+    def _listing(flow: Callable[..., Stream[Any]]) -> Callable[..., Any]:
+        @wraps(flow)
+        def call(self: Recording, /, *args: Any, **kwargs: Any) -> Any:
+            msg = f"{flow.__name__}() reads page after page: it cannot be part of a batch"
+            raise TypeError(msg)
+
+        return call
+
+
+def _raise_inside(program: Generator[S, Any, Any], error: BaseException) -> S:
+    """Raise *error* at the step where *program* waits; return its next step."""
+    step = program.throw(error)
+    if not isinstance(error, Exception):
+        raise error  # An interruption: whoever asks to stop is not kept waiting.
+    return step
+
+
+def _signed(call: Any, flow: Callable[..., Any], gives: str) -> Any:
+    """Give *call* the signature of *flow*, but returning what a caller gets."""
+    signature = inspect.signature(flow)
+    _, _, item = str(signature.return_annotation).partition("[")
+    returns = gives.format(item.removesuffix("]"))
+    call.__signature__ = signature.replace(return_annotation=returns)
+    call.__annotations__ = {**flow.__annotations__, "return": returns}
+    return call

@@ -1,0 +1,68 @@
+"""
+A dry run: reads are made, writes are logged.
+
+It is a flow around a flow, so that it is one for all transports.  What a write is answered with
+is made up, and marked so (`Response.rehearsed`): nobody may take it for what is on the server.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+import attrs
+
+from kinto_orm.flow.around import around
+from kinto_orm.flow.messages import Program, Request, Response, Step
+
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+logger = logging.getLogger("kinto_orm.dry_run")
+
+
+def rehearsing(program: Generator[S, Any, T]) -> Generator[S | Step, Any, T]:
+    """Run *program*, making only those of its requests that change nothing."""
+    return around(program, _rehearsed)
+
+
+def _rehearsed(request: Request) -> Program[Response]:
+    """Answer *request*, of which only reads are made."""
+    if not request.writes:
+        answer: Response = yield request
+        return answer
+    if request.path != "/batch":
+        return _played(request.method, request.path, request.body)
+    entries: list[dict[str, Any]] = request.body["requests"]
+    reads = [entry for entry in entries if entry["method"] in ("GET", "HEAD")]
+    answers: list[Any] = []
+    if reads:
+        response: Response = yield attrs.evolve(request, body={"requests": reads})
+        if response.status != 200:
+            return response
+        answers = list(response.body["responses"])
+    parts = [
+        answers.pop(0)
+        if entry["method"] in ("GET", "HEAD")
+        else _as_part(_played(entry["method"], entry["path"], entry.get("body")))
+        for entry in entries
+    ]
+    return Response(200, {"responses": parts}, rehearsed=True)
+
+
+def _played(method: str, path: str, body: Any) -> Response:
+    """Log a write; return what stands for the answer: the object as it was to be written."""
+    logger.info("not sent: %s %s %s", method, path, "" if body is None else body)
+    data = body.get("data") if isinstance(body, dict) else None
+    ident = path.rpartition("/")[2]
+    data = {"id": ident, "deleted": True} if method == "DELETE" else {"id": ident, **(data or {})}
+    permissions = body.get("permissions") if isinstance(body, dict) else None
+    played = {"data": data, "permissions": permissions or {}}
+    return Response(200, played, rehearsed=True)
+
+
+def _as_part(response: Response) -> dict[str, Any]:
+    return {"status": response.status, "body": response.body, "rehearsed": True}

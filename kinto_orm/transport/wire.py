@@ -1,0 +1,114 @@
+"""
+What the blocking and the awaiting transport have in common: everything but the waiting.
+
+A request becomes a method, a URL, headers and bytes; status, headers and bytes become a response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import urlencode, urlsplit
+
+from attrs import field, frozen
+
+from kinto_orm.exceptions import AnswerLost, InvalidRequest, KintoException
+from kinto_orm.flow.messages import Request, Response
+from kinto_orm.transport.codec import decode, encode
+
+
+#: Seconds to wait for a connection, and for (the next part of) an answer.
+CONNECT_TIMEOUT: Final = 5.0
+READ_TIMEOUT: Final = 30.0
+
+_JSON: Final = "application/json"
+
+
+@frozen
+class Timeout:
+    """How long to wait, in seconds; None for ever."""
+
+    connect: float | None = CONNECT_TIMEOUT
+    read: float | None = READ_TIMEOUT
+
+
+@frozen
+class Outgoing:
+    """A request, ready for the wire."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+
+
+@frozen
+class Server:
+    """
+    Where requests go.
+
+    Attributes:
+        url: Root of its API, such as ``https://example.org/v1``.
+        headers: What each request has, beyond what it has of its own.
+    """
+
+    url: str = field(converter=lambda url: str(url).rstrip("/"))
+    headers: Mapping[str, str] = field(factory=dict[str, str])
+
+    def __attrs_post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            msg = f"server_url is not a URL: {self.url!r}. Give it as 'https://host/v1'"
+            raise InvalidRequest(msg)
+        if parts.username is not None or parts.password is not None:
+            msg = "server_url holds credentials, which would show in logs: give them as auth"
+            raise InvalidRequest(msg)
+
+    def outgoing(self, request: Request) -> Outgoing:
+        """
+        Return *request* as it goes over the wire.
+
+        Raises:
+            UnsendableValue: If its body cannot be sent.
+        """
+        url = self.url + request.path
+        if request.params:
+            url += "?" + urlencode(request.params)
+        headers = {"Accept": _JSON, **self.headers, **request.headers}
+        body = None
+        if request.body is not None:
+            body = encode(request.body)
+            headers.setdefault("Content-Type", _JSON)
+        return Outgoing(request.method, url, headers, body)
+
+
+def incoming(
+    request: Request, status: int, headers: Iterable[tuple[str, str]], body: bytes
+) -> Response:
+    """
+    Return what came over the wire as the response to *request*.
+
+    Raises:
+        AnswerLost: If a success is not JSON, as when there is no Kinto at the URL.
+        KintoException: If the server sends the client elsewhere.
+    """
+    names = {name.lower(): value for name, value in headers}
+    if 300 <= status < 400 and status != 304:
+        msg = (
+            f"{request.method} {request.path}: the server redirects ({status}) to"
+            f" {names.get('location')!r}; requests go to server_url only: correct it"
+        )
+        raise KintoException(msg, request=request, response=Response(status, None, names))
+    if not body:
+        return Response(status, None, names)
+    try:
+        return Response(status, decode(body), names)
+    except ValueError:
+        text = body.decode(errors="replace")
+        if status >= 400:
+            return Response(status, text, names)
+        msg = (
+            f"{request.method} {request.path}: the answer ({status}) is not JSON: is there a Kinto"
+            " server at server_url, and does that end in /v1?"
+        )
+        raise AnswerLost(msg, request=request) from None

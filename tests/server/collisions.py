@@ -1,0 +1,224 @@
+"""
+Conflicts on demand: have a PostgreSQL Kinto answer 409 to the write of your choice.
+
+In PostgreSQL two records of a collection cannot have the same ``last_modified``: a unique index
+on (parent_id, resource_name, last_modified) forbids it.  Kinto takes the greatest timestamp
+that it sees and adds a millisecond, or takes the clock if that is further.  It cannot see what
+another transaction has not committed yet: then both take the same timestamp, the later one
+waits for the earlier one to end, and is refused if that one commits.  Kinto makes the refusal
+a 409 (docs/protocol.md, B3 and B4).
+
+A `Rival` is such an earlier transaction.  It first sets the collection's clock ahead, so that
+each write of the server takes exactly one millisecond more than the one before; thus it knows
+which timestamp the n-th write will take, and takes that one first, for a tombstone of no
+importance.  Nothing is left to chance, and no test has to try twice.
+
+Most tests need only `collide`.  The third write to the collection is answered by 409, whoever
+sends it, in a batch or not::
+
+    with collide(server, f"/buckets/{bucket}/collections/articles/records", 2):
+        session.commit()
+
+Only writes to that list count: not reads, not writes to other collections.  A refused write
+is followed by others: to refuse the same one again when it is retried, name a second number,
+which counts from the first refusal.  In a batch of three creations, of which the second is
+refused, then retried with the first::
+
+    with collide(server, records, 1, 1):  # Sent: 0, refused, 1; retried: 0 again, refused again.
+        ...
+
+With the history plugin ``collide(server, f"/buckets/{bucket}/history")`` refuses the first
+entry, which the server writes when all sub-requests are done: the whole batch is a 409.
+
+To hold a request of the server up rather than have it refused, take a rival and roll it back::
+
+    with rival(server, records) as it, ThreadPoolExecutor() as pool:
+        answer = pool.submit(wire.put, f"{records}/a", {"data": {}})
+        it.wait_for(1)  # The server has begun to write, and waits.
+        ...
+        it.rollback()  # It goes on, as if nothing had been.
+    assert answer.result().status == 201
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+import uuid
+
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from threading import Event
+from typing import Any, Self
+
+import psycopg2
+
+from kinto_orm.embedded import KintoServer, _registry
+
+
+#: How far ahead of the clock, in milliseconds, a collection is set: longer than any test.
+AHEAD = 60_000
+
+#: How long, in seconds, to wait for the server to meet a rival.
+PATIENCE = 10.0
+
+#: How often, in seconds, to look whether it has: PostgreSQL does not tell of its own accord.
+INTERVAL = 0.002
+
+_SET_AHEAD = """
+    INSERT INTO timestamps (parent_id, resource_name, last_modified)
+    SELECT %(parent)s, %(resource)s, from_epoch(GREATEST(
+        as_epoch(clock_timestamp()::TIMESTAMP) + %(ahead)s,
+        (SELECT as_epoch(MAX(last_modified)) FROM objects
+          WHERE parent_id = %(parent)s AND resource_name = %(resource)s),
+        (SELECT as_epoch(MAX(last_modified)) FROM timestamps
+          WHERE parent_id = %(parent)s AND resource_name = %(resource)s)))
+    ON CONFLICT (parent_id, resource_name) DO UPDATE SET last_modified = EXCLUDED.last_modified
+    RETURNING as_epoch(last_modified)
+"""
+
+_TAKE = """
+    INSERT INTO objects (id, parent_id, resource_name, data, last_modified, deleted)
+    VALUES (%(id)s, %(parent)s, %(resource)s, '{"deleted": true}', from_epoch(%(timestamp)s), TRUE)
+"""
+
+#: How many transactions wait for the one of a process, or for one that waits for it.
+_WAITING = """
+    WITH RECURSIVE held(pid) AS (
+        SELECT %(pid)s
+        UNION
+        SELECT activity.pid
+          FROM pg_stat_activity AS activity
+          JOIN held ON held.pid = ANY(pg_blocking_pids(activity.pid)))
+    SELECT COUNT(*) - 1 FROM held
+"""
+
+
+def database_url(server: KintoServer) -> str:
+    """Return the URL of the PostgreSQL database behind *server*."""
+    wrapped = inspect.getclosurevars(server._listener.application).nonlocals["app"]
+    return str(_registry(wrapped).settings["storage_url"])
+
+
+class Rival:
+    """A transaction that has taken a timestamp, until `commit` or `rollback`."""
+
+    def __init__(self, url: str, place: dict[str, str], timestamp: int) -> None:
+        self.timestamp = timestamp
+        self._mine = psycopg2.connect(url)
+        self._watch = psycopg2.connect(url)
+        self._watch.autocommit = True
+        with self._mine.cursor() as cursor:
+            cursor.execute(_TAKE, {**place, "id": str(uuid.uuid4()), "timestamp": timestamp})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._mine.close()  # Rolls back.
+        self._watch.close()
+
+    def commit(self) -> None:
+        """Keep the timestamp: who waits for it is refused."""
+        self._mine.commit()
+
+    def rollback(self) -> None:
+        """Give the timestamp back: who waits for it gets it."""
+        self._mine.rollback()
+
+    def wait_for(self, waiting: int, unless: Event | None = None) -> None:
+        """
+        Return when as many transactions as *waiting* wait for this one, directly or not.
+
+        Raises:
+            AssertionError: If they do not within `PATIENCE`, or before the event *unless*.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while self._waiting() < waiting:
+            if time.monotonic() > deadline or (unless is not None and unless.is_set()):
+                msg = f"no write of the server took the timestamp {self.timestamp}"
+                raise AssertionError(msg)
+            time.sleep(INTERVAL)
+
+    def _waiting(self) -> int:
+        with self._watch.cursor() as cursor:
+            cursor.execute(_WAITING, {"pid": self._mine.info.backend_pid})
+            return int(_only(cursor))
+
+
+@contextmanager
+def rivals(server: KintoServer, path: str, writes: Sequence[int]) -> Generator[list[Rival]]:
+    """
+    Give rivals to some of the coming writes to the list at *path*.
+
+    Args:
+        server: A Kinto on PostgreSQL.
+        path: The list that is written to, as in a URL: ``/buckets/b/collections/c/records``.
+        writes: For each rival, which write it meets: how many others come before it, since
+            the rival before.
+    """
+    parent, _, plural = path.rpartition("/")
+    place = {"parent": parent, "resource": plural.removesuffix("s")}
+    url = database_url(server)
+    timestamp = _set_ahead(url, place)
+    with ExitStack() as stack:
+        them = []
+        for others in writes:
+            timestamp += 1 + others
+            them.append(stack.enter_context(Rival(url, place, timestamp)))
+        yield them
+
+
+@contextmanager
+def rival(server: KintoServer, path: str, write: int = 0) -> Generator[Rival]:
+    """Give a rival to one of the coming writes to the list at *path*, see `rivals`."""
+    with rivals(server, path, [write]) as (it,):
+        yield it
+
+
+@contextmanager
+def collide(server: KintoServer, path: str, *writes: int) -> Generator[None]:
+    """
+    Have *server* refuse some of the coming writes to the list at *path* with a 409.
+
+    Args:
+        server: A Kinto on PostgreSQL.
+        path: The list that is written to, as in a URL: ``/buckets/b/collections/c/records``.
+        writes: How many writes to let pass before the one that is refused, by default none;
+            if there are more numbers, how many before the next refusal.
+
+    Raises:
+        AssertionError: If not that many writes came.
+    """
+    done = Event()
+    with rivals(server, path, writes or [0]) as them, ThreadPoolExecutor(1) as pool:
+
+        def refuse() -> None:
+            for each in them:
+                each.wait_for(1, unless=done)
+                each.commit()
+
+        refusing = pool.submit(refuse)
+        try:
+            yield
+        finally:
+            done.set()
+        refusing.result()
+
+
+def _set_ahead(url: str, place: dict[str, str]) -> int:
+    """Have the next timestamp of a list be the returned one and a millisecond."""
+    connection = psycopg2.connect(url)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(_SET_AHEAD, {**place, "ahead": AHEAD})
+            return int(_only(cursor))
+    finally:
+        connection.close()
+
+
+def _only(cursor: Any) -> Any:
+    """Return the only value that a query gives."""
+    ((value,),) = cursor.fetchall()
+    return value
