@@ -38,6 +38,9 @@ To hold a request of the server up rather than have it refused, take a rival and
         ...
         it.rollback()  # It goes on, as if nothing had been.
     assert answer.result().status == 201
+
+In memory there are no such conflicts.  The only 409 is for a record that somebody else created
+between the server's look and its write: see `overtake`.
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ import inspect
 import time
 import uuid
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from threading import Event
@@ -97,8 +100,25 @@ _WAITING = """
 
 def database_url(server: KintoServer) -> str:
     """Return the URL of the PostgreSQL database behind *server*."""
+    return str(registry_of(server).settings["storage_url"])
+
+
+def registry_of(server: KintoServer) -> Any:
+    """Return what Kinto itself is made of, in *server*."""
     wrapped = inspect.getclosurevars(server._listener.application).nonlocals["app"]
-    return str(_registry(wrapped).settings["storage_url"])
+    return _registry(wrapped)
+
+
+@contextmanager
+def query(url: str) -> Generator[Any]:
+    """Give a cursor on the database at *url*, whose statements take effect at once."""
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
 
 
 class Rival:
@@ -106,26 +126,24 @@ class Rival:
 
     def __init__(self, url: str, place: dict[str, str], timestamp: int) -> None:
         self.timestamp = timestamp
-        self._mine = psycopg2.connect(url)
-        self._watch = psycopg2.connect(url)
-        self._watch.autocommit = True
-        with self._mine.cursor() as cursor:
+        self._url = url
+        self._connection = psycopg2.connect(url)
+        with self._connection.cursor() as cursor:
             cursor.execute(_TAKE, {**place, "id": str(uuid.uuid4()), "timestamp": timestamp})
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._mine.close()  # Rolls back.
-        self._watch.close()
+        self._connection.close()  # Rolls back.
 
     def commit(self) -> None:
         """Keep the timestamp: who waits for it is refused."""
-        self._mine.commit()
+        self._connection.commit()
 
     def rollback(self) -> None:
         """Give the timestamp back: who waits for it gets it."""
-        self._mine.rollback()
+        self._connection.rollback()
 
     def wait_for(self, waiting: int, unless: Event | None = None) -> None:
         """
@@ -134,17 +152,14 @@ class Rival:
         Raises:
             AssertionError: If they do not within `PATIENCE`, or before the event *unless*.
         """
+        process = {"pid": self._connection.info.backend_pid}
         deadline = time.monotonic() + PATIENCE
-        while self._waiting() < waiting:
-            if time.monotonic() > deadline or (unless is not None and unless.is_set()):
-                msg = f"no write of the server took the timestamp {self.timestamp}"
-                raise AssertionError(msg)
-            time.sleep(INTERVAL)
-
-    def _waiting(self) -> int:
-        with self._watch.cursor() as cursor:
-            cursor.execute(_WAITING, {"pid": self._mine.info.backend_pid})
-            return int(_only(cursor))
+        with query(self._url) as cursor:
+            while _only(cursor, _WAITING, process) < waiting:
+                if time.monotonic() > deadline or (unless is not None and unless.is_set()):
+                    msg = f"no write of the server took the timestamp {self.timestamp}"
+                    raise AssertionError(msg)
+                time.sleep(INTERVAL)
 
 
 @contextmanager
@@ -158,9 +173,7 @@ def rivals(server: KintoServer, path: str, writes: Sequence[int]) -> Generator[l
         writes: For each rival, which write it meets: how many others come before it, since
             the rival before.
     """
-    parent, _, plural = path.rpartition("/")
-    place = {"parent": parent, "resource": plural.removesuffix("s")}
-    url = database_url(server)
+    url, place = database_url(server), _place(path)
     timestamp = _set_ahead(url, place)
     with ExitStack() as stack:
         them = []
@@ -207,18 +220,47 @@ def collide(server: KintoServer, path: str, *writes: int) -> Generator[None]:
         refusing.result()
 
 
-def _set_ahead(url: str, place: dict[str, str]) -> int:
-    """Have the next timestamp of a list be the returned one and a millisecond."""
-    connection = psycopg2.connect(url)
+@contextmanager
+def overtake(server: KintoServer, record: str, by: Callable[[], object]) -> Generator[None]:
+    """
+    Call *by* when *server* has seen that there is no *record*, before it creates that.
+
+    If *by* creates the record, the server's own creation is a 409, in memory too.
+    """
+    storage = registry_of(server).storage
+    create = storage.create
+
+    def late(*args: Any, **kwargs: Any) -> Any:
+        if kwargs["obj"]["id"] == record:
+            storage.create = create
+            by()
+        return create(*args, **kwargs)
+
+    storage.create = late
     try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(_SET_AHEAD, {**place, "ahead": AHEAD})
-            return int(_only(cursor))
+        yield
     finally:
-        connection.close()
+        storage.create = create
 
 
-def _only(cursor: Any) -> Any:
-    """Return the only value that a query gives."""
+def set_ahead(server: KintoServer, path: str) -> int:
+    """Have each write to the list at *path* take one millisecond more than the one before."""
+    return _set_ahead(database_url(server), _place(path))
+
+
+def _place(path: str) -> dict[str, str]:
+    """Return where PostgreSQL has the list at *path*."""
+    parent, _, plural = path.rpartition("/")
+    return {"parent": parent, "resource": plural.removesuffix("s")}
+
+
+def _set_ahead(url: str, place: dict[str, str]) -> int:
+    with query(url) as cursor:
+        return _only(cursor, _SET_AHEAD, {**place, "ahead": AHEAD})
+
+
+def _only(cursor: Any, statement: str, values: dict[str, Any]) -> int:
+    """Return the only value that a statement gives."""
+    cursor.execute(statement, values)
     ((value,),) = cursor.fetchall()
-    return value
+    return int(value)

@@ -1,0 +1,79 @@
+"""
+How values become JSON and come back: cattrs, made strict.
+
+A document must say what its class says: ``"3"`` is not an ``int``, and ``1`` is not ``true``.
+What is lenient when it is read would be changed when it is written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cattrs
+
+from cattrs.preconf.json import make_converter
+
+from kinto_orm.models.json import copied
+
+
+def converter() -> cattrs.Converter:
+    """
+    Return a converter of one's own, for types that JSON does not have.
+
+        money = converter()
+        money.register_structure_hook(Money, lambda value, _: Money.parse(value))
+        money.register_unstructure_hook(Money, str)
+
+        class Invoice(Record, converter=money): ...
+
+    Subclasses have it, too.
+    """
+    made = make_converter(detailed_validation=True)
+    made.register_structure_hook(str, _strict(str, "a string"))
+    made.register_structure_hook(bool, _strict(bool, "true or false"))
+    made.register_structure_hook(int, _integer)
+    made.register_structure_hook(float, _number)
+    # cattrs would hand out the value itself: a change in it would be one of what was loaded, too.
+    made.register_structure_hook_func(lambda kind: kind is Any, lambda value, _: copied(value))
+    know_models(made)
+    return made
+
+
+def know_models(made: cattrs.Converter) -> None:
+    """Have a converter *made* elsewhere know records, wherever they stand in a type."""
+    made.register_structure_hook_func(_is_model, lambda document, kind: kind._load(document))
+    made.register_unstructure_hook_func(_is_model, lambda record: record._dump())
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and hasattr(kind, "_tag_field")
+
+
+def _strict(kind: type[Any], called: str) -> Any:
+    def check(value: Any, _: Any) -> Any:
+        if value.__class__ is kind:
+            return value
+        raise _unfit(called, value)
+
+    return check
+
+
+def _integer(value: Any, _: Any) -> int:
+    if value.__class__ is int:
+        return value  # type: ignore[no-any-return]
+    if value.__class__ is float and value.is_integer():
+        return int(value)  # JSON has one kind of number: 1.0 is 1.
+    raise _unfit("an integer", value)
+
+
+def _number(value: Any, _: Any) -> float:
+    if value.__class__ is float or value.__class__ is int:
+        return value  # type: ignore[no-any-return]
+    raise _unfit("a number", value)
+
+
+def _unfit(expected: str, found: Any) -> ValueError:
+    shown = repr(found)
+    if len(shown) > 60:
+        shown = f"{shown[:57]}..."
+    return ValueError(f"expected {expected}, found {shown}")

@@ -1,0 +1,32 @@
+"""JSON values as Python has them: copied, and compared as JSON compares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of a JSON *value*, so that changing one does not change the other."""
+    kind = value.__class__
+    if kind in _SCALARS:
+        return value
+    if isinstance(value, Mapping):
+        return {key: copied(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [copied(item) for item in value]
+    return value
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two JSON values are equal: ``1`` is ``1.0``, but not ``true``."""
+    if one is other:
+        return True
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

@@ -1,0 +1,371 @@
+"""
+How a class is kept in documents, worked out once for each class.
+
+*Loading* runs one function that cattrs compiles for the class.  A record keeps the document that
+it was loaded from, untouched.
+
+*Dumping* gives the document that a record stands for: the one it was loaded from, but for what
+the user changed.  So a key that the class does not declare stays; a key that was missing stays
+missing while the field has its default; and a value that was not changed stays as it was written,
+even if this library would write it otherwise (``2024-01-01T00:00:00Z``).  A record is dirty if
+what it dumps differs from what it was loaded from: nothing is noted when a field is set, and
+changes deep inside lists and dictionaries count as any other.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from functools import lru_cache
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_origin
+
+import attrs
+import cattrs
+
+from attrs import NOTHING, frozen
+from cattrs.gen import make_dict_structure_fn, override
+
+from kinto_orm.exceptions import UnsendableValue, ValidationError
+from kinto_orm.flow.messages import Document
+from kinto_orm.models.fields import METADATA
+from kinto_orm.models.json import copied, same
+
+
+if TYPE_CHECKING:
+    from kinto_orm.models.records import Model
+
+
+#: Keys of every record that are the server's: not fields, not `extra`, never dirty.  `schema` is
+#: the version of the collection's schema that a record was checked with (docs/protocol.md, D4);
+#: without one it is kept as it is.
+SYSTEM: Final = frozenset({"id", "last_modified", "schema"})
+
+#: Attributes of a record that are no fields of its document.
+BESIDE: Final = frozenset({"id", "last_modified", "extra"})
+
+_MISSING: Final = object()
+_EXACT: Final = frozenset({str, int, float, bool, NoneType, Any, list, dict})
+
+
+@frozen(eq=False)
+class Spec:
+    """
+    How a field is kept.
+
+    Attributes:
+        name: Of the attribute.
+        key: In the document.
+        dump: Gives a value as JSON; None if it is JSON.
+        load: Gives it back.
+        exact: Whether a value has one form only in JSON.
+        default: What a record has that is given none; `NOTHING` if one must be given.
+        null: Whether None is kept as null.
+    """
+
+    name: str
+    key: str
+    dump: Callable[[Any], Any] | None
+    load: Callable[[Any], Any]
+    exact: bool
+    default: Any
+    null: bool
+
+    def encoded(self, value: Any) -> Any:
+        """Return *value* as it stands in a document."""
+        return value if self.dump is None or value is None else self.dump(value)
+
+    def keeps(self, written: Any, value: Any, wire: Any) -> bool:
+        """Tell whether what is *written* in a document stands for *value*, which *wire* does."""
+        if same(written, wire):
+            return True
+        if self.exact:
+            return False
+        try:
+            loaded = self.load(written)
+        except Exception:  # noqa: BLE001 (whatever a user's converter may raise)
+            return False
+        return type(loaded) is type(value) and bool(loaded == value)
+
+
+class Layout:
+    """
+    How the records of a class are kept in documents.
+
+    Attributes:
+        model: The class.
+        specs: Its fields, without those that each record has.
+        keys: Their keys, and those of the system.
+    """
+
+    def __init__(self, model: type[Model]) -> None:
+        self.model = model
+        self.converter = model._converter
+        types = resolved_types(model)
+        attributes = [
+            attribute
+            for attribute in attrs.fields(model)
+            if attribute.name not in BESIDE and not attribute.name.startswith("_")
+        ]
+        self.specs = tuple(self._spec(each, types[each.name]) for each in attributes)
+        self._check_keys()
+        self.system: frozenset[str] = SYSTEM if model._is_record else frozenset()
+        self.declared = frozenset(spec.key for spec in self.specs)
+        tag_key = {model._tag_field} if model._tag is not None else set[str]()
+        self.keys = self.declared | self.system | tag_key
+        self._built = self._compiled(attributes)
+        #: Defaults that are made anew each time: what a record was given must be remembered.
+        self._factories = tuple(
+            spec for spec in self.specs if isinstance(spec.default, attrs.Factory)  # type: ignore[arg-type]
+        )
+
+    # -- Compiling -----------------------------------------------------------------------------
+
+    def _spec(self, attribute: attrs.Attribute[Any], kind: Any) -> Spec:
+        key = key_of(attribute)
+        convert, structure = attribute.converter, self._structure_hook(kind)
+        if convert is None:
+
+            def load(value: Any) -> Any:
+                return structure(value, kind)
+        else:
+
+            def load(value: Any) -> Any:
+                return convert(structure(value, kind))
+
+        return Spec(
+            name=attribute.name,
+            key=key,
+            dump=None if kind in (str, int, float, bool) else self._dump_hook(kind),
+            load=load,
+            exact=convert is None and is_exact(kind),
+            default=attribute.default,
+            null=bool(attribute.metadata.get(METADATA, {}).get("null")),
+        )
+
+    def _structure_hook(self, kind: Any) -> Callable[[Any, Any], Any]:
+        return self.converter.get_structure_hook(kind)
+
+    def _dump_hook(self, kind: Any) -> Callable[[Any], Any]:
+        if kind is Any:
+            return self.converter.unstructure
+        hook: Callable[[Any], Any] = self.converter.get_unstructure_hook(kind)
+        return hook
+
+    def _check_keys(self) -> None:
+        taken: dict[str, str] = {}
+        for spec in self.specs:
+            if spec.key in ("id", "last_modified", "__permissions__"):
+                msg = f"{self.model.__name__}.{spec.name}: the key {spec.key!r} is Kinto's own"
+                raise TypeError(msg)
+            if (other := taken.setdefault(spec.key, spec.name)) != spec.name:
+                msg = f"{self.model.__name__}: {other} and {spec.name} both have key {spec.key!r}"
+                raise TypeError(msg)
+        if self.model._tag is not None and self.model._tag_field in taken:
+            msg = f"{self.model.__name__}: {self.model._tag_field!r} is the tag, not a field"
+            raise TypeError(msg)
+
+    def _compiled(self, attributes: list[attrs.Attribute[Any]]) -> Callable[..., Any]:
+        """Return the function that makes a record of a document."""
+        overrides = {each.name: override(rename=key_of(each)) for each in attributes}
+        for name in ("last_modified", "extra"):
+            overrides[name] = override(omit=True)
+        return make_dict_structure_fn(self.model, self.converter, **overrides)  # type: ignore[arg-type]
+
+    # -- Loading -------------------------------------------------------------------------------
+
+    def load(self, document: Any) -> Any:
+        """Return the record, or embedded record, that *document* stands for."""
+        if not isinstance(document, dict):
+            msg = f"expected an object, found {document!r:.60}"
+            raise ValueError(msg)  # noqa: TRY004 (as for all that does not fit)
+        record = self._built(document, self.model)
+        state = record.__dict__
+        if not document.keys() <= self.keys:
+            state["extra"] = {
+                key: copied(value) for key, value in document.items() if key not in self.keys
+            }
+        state["_document"] = document
+        if self.model._is_record:
+            state["last_modified"] = document.get("last_modified")
+        for spec in self._factories:
+            if spec.key not in document:
+                state.setdefault("_made", {})[spec.key] = spec.encoded(state[spec.name])
+        return record
+
+    # -- Dumping -------------------------------------------------------------------------------
+
+    def dump(self, record: Model) -> Document:
+        """Return the document that *record* stands for, without ``last_modified``."""
+        state = record.__dict__
+        written: Document | None = state.get("_document")
+        document: Document = {}
+        if self.model._is_record:
+            document["id"] = state["id"]
+            if written is not None and "schema" in written and "schema" not in self.declared:
+                document["schema"] = written["schema"]
+        if self.model._tag is not None:
+            document[self.model._tag_field] = self.model._tag
+        if state["extra"]:
+            self._add_extra(document, state["extra"])
+        for spec in self.specs:
+            value = state[spec.name]
+            wire = spec.encoded(value)
+            if written is not None:
+                before = written.get(spec.key, _MISSING)
+                if before is _MISSING:
+                    if self._is_default(state, spec, value, wire):
+                        continue
+                elif spec.keeps(before, value, wire):
+                    document[spec.key] = before
+                    continue
+            if value is not None or spec.null:
+                document[spec.key] = wire
+        return document
+
+    def _is_default(self, state: Mapping[str, Any], spec: Spec, value: Any, wire: Any) -> bool:
+        """Tell whether a missing key may stay so: the field has its default."""
+        if spec.key in state.get("_made", ()):
+            return same(state["_made"][spec.key], wire)
+        return type(value) is type(spec.default) and bool(value == spec.default)
+
+    def _add_extra(self, document: Document, extra: Mapping[str, Any]) -> None:
+        for key, value in extra.items():
+            if key in self.keys or key == "__permissions__":
+                what = "a field" if key in self.declared else "a key of Kinto's own"
+                msg = f"{self.model.__name__}.extra holds {key!r}, which is {what}: set that"
+                raise UnsendableValue(msg)
+            document[key] = copied(value)
+
+    # -- After a commit ------------------------------------------------------------------------
+
+    def adopt(self, record: Model, document: Document) -> None:
+        """Take *document* as what *record* was loaded from; leave its values as they are."""
+        record.__dict__["_document"] = document
+        if self.model._is_record:
+            record.__dict__["last_modified"] = document.get("last_modified")
+        for spec in self.specs:
+            _adopt_inside(record.__dict__[spec.name], document.get(spec.key))
+
+
+def _adopt_inside(value: Any, written: Any) -> None:
+    """Have the embedded records in *value* know what is *written* for them now."""
+    from kinto_orm.models.records import Model
+
+    if isinstance(value, Model):
+        if isinstance(written, dict):
+            layout_of(type(value)).adopt(value, written)
+    elif isinstance(value, (list, tuple)) and isinstance(written, list):
+        for one, other in zip(value, written, strict=False):
+            _adopt_inside(one, other)
+    elif isinstance(value, Mapping) and isinstance(written, Mapping):
+        for key in value.keys() & written.keys():
+            _adopt_inside(value[key], written[key])
+
+
+@lru_cache(maxsize=None)
+def layout_of(model: type[Model]) -> Layout:
+    """Return how *model* is kept; worked out on first use, so that it may name later classes."""
+    return Layout(model)
+
+
+def load(model: type[Model], document: Any) -> Any:
+    """
+    Return the record that *document* stands for, of *model* or of the subclass that its tag names.
+
+    Raises:
+        ValidationError: If it does not fit.
+    """
+    try:
+        return load_inside(model, document)
+    except Exception as error:  # noqa: BLE001 (a user's validator may raise anything)
+        raise _invalid(model, document, error) from error
+
+
+def load_inside(model: type[Model], document: Any) -> Any:
+    """Do the same for a document inside another; raise what cattrs knows how to collect."""
+    kind = model
+    if model._tags and isinstance(document, dict):
+        kind = model._tags.get(document.get(model._tag_field), model)
+        if not issubclass(kind, model):
+            msg = (
+                f"expected {model._tag_field} {model._tag!r}, found"
+                f" {document.get(model._tag_field)!r}"
+            )
+            raise ValueError(msg)
+    if kind._tag is not None and isinstance(document, dict):
+        found = document.get(kind._tag_field)
+        if found != kind._tag:
+            msg = f"expected {kind._tag_field} {kind._tag!r}, found {found!r}"
+            raise ValueError(msg)
+    return layout_of(kind).load(document)
+
+
+def _invalid(model: type[Model], document: Any, error: Exception) -> ValidationError:
+    """Return *error* as one that names the record and all that is wrong with it."""
+    messages = cattrs.transform_error(error, path="", format_exception=_described)
+    faults = []
+    for message in messages:
+        text, _, path = message.rpartition(" @ ")
+        faults.append((path.removeprefix("."), text))
+    ident = document.get("id") if isinstance(document, dict) else None
+    listed = "; ".join(f"{path}: {text}" if path else text for path, text in faults)
+    return ValidationError(f"{model.__name__} {ident!r} does not fit its class: {listed}", faults)
+
+
+def _described(error: BaseException, _: type[Any] | None) -> str:
+    if isinstance(error, KeyError):
+        return "a required key is missing"
+    return str(error) or type(error).__name__
+
+
+# -- Types -------------------------------------------------------------------------------------
+
+
+def key_of(attribute: attrs.Attribute[Any]) -> str:
+    """Return the key of a field in documents."""
+    key: str | None = attribute.metadata.get(METADATA, {}).get("key")
+    return attribute.name if key is None else key
+
+
+def is_exact(kind: Any) -> bool:
+    """Tell whether each value of *kind* has one form only in JSON, so that forms can be compared."""
+    from kinto_orm.models.records import Model
+
+    origin = get_origin(kind)
+    if origin in (Union, UnionType, list, dict):
+        return all(is_exact(argument) for argument in get_args(kind))
+    if origin is Literal:
+        return not any(isinstance(value, Enum) for value in get_args(kind))
+    return kind in _EXACT or (inspect.isclass(kind) and issubclass(kind, Model))
+
+
+def embedded_class(owner: type[Any], name: str) -> type[Any]:
+    """Return the class of the object that a field holds: what is left of its type without None."""
+    kind = resolved_types(owner)[name]
+    parts = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    (found,) = (part for part in parts if part is not NoneType)
+    return found  # type: ignore[no-any-return]
+
+
+def resolved_types(model: type[Any]) -> dict[str, Any]:
+    """
+    Return the types of the fields of *model*, by name.
+
+    Raises:
+        TypeError: If an annotation names what cannot be found.
+    """
+    names = {base.__name__: base for base in reversed(model.__mro__)}
+    for base in reversed(model.__mro__):
+        names |= base.__dict__.get("_namespace", {})
+    try:
+        attrs.resolve_types(model, None, names)
+    except NameError as error:
+        msg = (
+            f"{model.__name__}: the type of a field cannot be found: {error}. A class that is"
+            " declared in a function sees what is declared before it"
+        )
+        raise TypeError(msg) from error
+    return {attribute.name: attribute.type for attribute in attrs.fields(model)}

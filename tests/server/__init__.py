@@ -1,0 +1,1 @@
+"""What a real Kinto server does, over plain HTTP: the facts of docs/protocol.md."""
