@@ -48,10 +48,13 @@ class KintoException(Exception):
     Base of all exceptions of this package.
 
     Attributes:
-        message: What was attempted, on what, what came of it, and what to do.
+        exception: What it was caused by, if by an exception.
         request: The request that failed, if there was one.
         response: The server's answer, if there was one.
+        record: The record that was to be written, if the error is of one.
     """
+
+    record: Any = None
 
     def __init__(
         self,
@@ -62,10 +65,14 @@ class KintoException(Exception):
         response: Response | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
         self.exception = exception
         self.request = request
         self.response = response
+
+    @property
+    def message(self) -> str:
+        """Return what was attempted, on what, what came of it, and what to do."""
+        return str(self.args[0]) if self.args else ""
 
     def __str__(self) -> str:
         return self.message
@@ -291,6 +298,36 @@ class StalePlanError(KintoException):
     """A plan is out of date: records in it were committed, refreshed or removed since."""
 
 
+class Conflict(KintoException):
+    """
+    A record was changed, created or deleted elsewhere since it was loaded; nothing was written.
+
+    Attributes:
+        record: The record, as the user changed it.
+        base: The document as it was loaded, or None if the record is new.
+        local: The document as it was to be, or None if it was to be deleted.
+        remote: The document as the server has it, with its ``last_modified``; None if it has none.
+        fields: The paths that were changed on both sides, to something different.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        record: Any,
+        base: dict[str, Any] | None,
+        local: dict[str, Any] | None,
+        remote: dict[str, Any] | None,
+        fields: Sequence[str],
+    ) -> None:
+        super().__init__(message)
+        self.record = record
+        self.base = base
+        self.local = local
+        self.remote = remote
+        self.fields = tuple(fields)
+
+
 class OutcomeUnknown(KintoException):
     """It could not be found out whether a write was applied: the server is out of reach."""
 
@@ -317,7 +354,8 @@ class CommitError(ExceptionGroup[KintoException], KintoException):
         return super().__new__(cls, message, errors)
 
     def __init__(self, message: str, errors: Sequence[KintoException], *, result: Any) -> None:
-        KintoException.__init__(self, message)
+        super().__init__(message, errors)
+        self.exception = self.request = self.response = None
         self.result = result
 
     def __str__(self) -> str:
@@ -329,3 +367,7 @@ class CommitError(ExceptionGroup[KintoException], KintoException):
 
 class ConflictError(CommitError):
     """A commit met conflicts, and nothing worse: each of its *exceptions* is a `Conflict`."""
+
+
+class UnsavedChangesWarning(UserWarning):
+    """A session was left with changes that were not committed; they are discarded."""

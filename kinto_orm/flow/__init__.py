@@ -18,6 +18,7 @@ page names the next.  Many *operations* may run at the same time on one client: 
 threads if it blocks, from several tasks if it awaits.
 """
 
+from kinto_orm.flow.around import collected as collected
 from kinto_orm.flow.batching import Pending as Pending, together as together
 from kinto_orm.flow.drivers import Awaiting as Awaiting, Blocking as Blocking
 from kinto_orm.flow.drivers import Recording as Recording

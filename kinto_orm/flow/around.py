@@ -1,11 +1,12 @@
-"""A flow around a flow: how retries and dry runs see each request of an operation."""
+"""Flows around flows: how retries and dry runs see each request, how pages become a list."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import Any, TypeVar
 
-from kinto_orm.flow.messages import Now, Program, Request, Response, Sleep
+from kinto_orm.flow.messages import Now, Page, Program, Request, Response, Sleep, Stream
 
 
 T = TypeVar("T")
@@ -33,3 +34,19 @@ def around(
         return result
     finally:
         program.close()
+
+
+def collected(pages: Stream[T]) -> Program[list[T]]:
+    """Return all items of *pages*."""
+    found: list[T] = []
+    with closing(pages):
+        try:
+            step = next(pages)
+            while True:
+                if isinstance(step, Page):
+                    found += step.items
+                    step = next(pages)
+                else:
+                    step = pages.send((yield step))
+        except StopIteration:
+            return found

@@ -13,6 +13,9 @@ T = TypeVar("T")
 #: A JSON object, as it is in Python.
 Document: TypeAlias = dict[str, Any]
 
+#: A query string, not encoded yet.
+Params: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
+
 
 @frozen
 class Request:
@@ -23,14 +26,14 @@ class Request:
         method: HTTP method, in capitals.
         path: Path below the root of the API, beginning with a slash, percent-encoded.  Never a
             whole URL: what a flow asks goes to the client's own server.
-        params: Query string, values not encoded yet.
+        params: Query string, values not encoded yet; as pairs where a name may recur.
         headers: Request headers, beyond those that each request has.
         body: A JSON value, or None for no body.
     """
 
     method: str
     path: str
-    params: Mapping[str, str] = field(factory=dict[str, str])
+    params: Params = ()
     headers: Mapping[str, str] = field(factory=dict[str, str])
     body: Any = None
 

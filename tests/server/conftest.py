@@ -43,6 +43,22 @@ def validating(tailored: Tailor) -> Callable[[str], KintoServer]:
     )
 
 
+@pytest.fixture(scope="session")
+def accounts(tailored: Tailor) -> Callable[[str], KintoServer]:
+    """Give a server on a storage whose users have passwords."""
+    return partial(
+        tailored,
+        includes="kinto.plugins.accounts",
+        account_create_principals="system.Everyone",
+        **{
+            "multiauth.policies": "account",
+            "multiauth.policy.account.use": (
+                "kinto.plugins.accounts.authentication.AccountsAuthenticationPolicy"
+            ),
+        },
+    )
+
+
 @pytest.fixture
 def wire(server: KintoServer) -> Generator[Wire]:
     """Give a connection as a user who may create buckets."""

@@ -6,12 +6,11 @@ Everything here is a flow, shared by the endpoints with ``yield from``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NoReturn, TypeAlias, TypedDict
 from urllib.parse import parse_qsl, urlsplit
 
 from kinto_orm.exceptions import InvalidRequest, ResponseError, response_error
-from kinto_orm.flow.messages import Document, Flow, Page, Request, Response, Stream
+from kinto_orm.flow.messages import Document, Flow, Params, Request, Response
 from kinto_orm.patch_type import BasicPatch, PatchType
 
 
@@ -38,19 +37,7 @@ def fetch(path: str, missing: type[ResponseError] | None = None) -> Flow[Object]
     return found
 
 
-def fetch_pages(path: str, params: Mapping[str, str]) -> Stream[Document]:
-    """Give what *path* lists, page after page."""
-    request = Request("GET", path, params)
-    while True:
-        response: Response = yield request
-        yield Page(accepted(request, response).body["data"])
-        following = next_page(request, response)
-        if following is None:
-            return
-        request = following
-
-
-def fetch_all(path: str, params: Mapping[str, str]) -> Flow[list[Document]]:
+def fetch_all(path: str, params: Params) -> Flow[list[Document]]:
     """Return all that *path* lists."""
     found: list[Document] = []
     request: Request | None = Request("GET", path, params)
@@ -71,7 +58,7 @@ def next_page(request: Request, response: Response) -> Request | None:
     url = response.headers.get("next-page")
     if url is None:
         return None
-    params = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    params = parse_qsl(urlsplit(url).query, keep_blank_values=True)
     return Request(request.method, request.path, params, request.headers)
 
 

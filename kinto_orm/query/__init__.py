@@ -1,0 +1,1 @@
+"""Reading records: what is asked, how it is encoded, and how it is run."""

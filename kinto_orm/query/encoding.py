@@ -1,0 +1,87 @@
+"""
+Conditions as the query string of a Kinto server.
+
+The rules, by their numbers in docs/protocol.md: values are always JSON, so that ``"42"`` is not
+42 (F1); commas in the strings of a list are escaped, since the server splits the list before it
+decodes it (F2); operators are always written, so that a field called ``min_size`` is not taken
+for one (F3); what the server would silently not match is refused (F4); ``has_`` comes first,
+since on memory storage it cancels what is before it (F7).
+"""
+
+from __future__ import annotations
+
+import re
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from kinto_orm.exceptions import UnsupportedQuery
+from kinto_orm.models.conditions import Condition, Order
+from kinto_orm.models.fields import Field
+from kinto_orm.models.layout import layout_of
+from kinto_orm.transport.codec import encode
+
+
+#: Names of fields that filters and sorting know (F4).
+_NAME: Final = re.compile(r"[A-Za-z0-9_.]+")
+
+
+def encoded(conditions: Iterable[Condition]) -> list[tuple[str, str]]:
+    """
+    Return *conditions* as parameters of a query string.
+
+    Raises:
+        UnsupportedQuery: If the server cannot be asked that.
+    """
+    pairs = [_encoded(condition) for condition in conditions]
+    return sorted(pairs, key=lambda pair: not pair[0].startswith("has_"))
+
+
+def _encoded(condition: Condition) -> tuple[str, str]:
+    operator, value = condition.operator, condition.value
+    name = f"{operator}_{path_of(condition.field)}"
+    if operator == "has":
+        return name, "true" if value else "false"
+    if operator in ("in", "exclude"):
+        return name, ",".join(_item(condition.field, item) for item in value)
+    return name, text_of(_wire(condition.field, value))
+
+
+def sorting(orders: Iterable[Order]) -> str:
+    """Return *orders* as the value of ``_sort``: ties are broken by id, so that pages are stable."""
+    keys = [f"{'-' if order.descending else ''}{path_of(order.field)}" for order in orders]
+    if not {"id", "-id"} & set(keys):
+        keys.append("id")
+    return ",".join(keys)
+
+
+def path_of(field: Field[Any]) -> str:
+    """Return the path of *field*; refuse one that the server would not know."""
+    path = field._path
+    if _NAME.fullmatch(path) is None:
+        msg = (
+            f"{field!r} has the key {path!r} in documents: Kinto filters and sorts by keys of"
+            " letters, digits, '_' and '.' only. Read the records and compare here"
+        )
+        raise UnsupportedQuery(msg)
+    return path
+
+
+def text_of(value: Any) -> str:
+    """Return *value* as JSON, which is what the server decodes (F1)."""
+    return encode(value).decode()
+
+
+def _item(field: Field[Any], value: Any) -> str:
+    wire = _wire(field, value)
+    if isinstance(wire, (list, dict)):
+        msg = f"{field!r}: Kinto cannot compare with a list of lists or objects: ask one by one"
+        raise UnsupportedQuery(msg)
+    return text_of(wire).replace(",", "\\u002c")
+
+
+def _wire(field: Field[Any], value: Any) -> Any:
+    """Return *value* as documents have it."""
+    specs = {spec.name: spec for spec in layout_of(field._owner).specs}
+    spec = specs.get(field._name)  # None for the id and the like, which are JSON anyway.
+    return value if spec is None else spec.encoded(value)

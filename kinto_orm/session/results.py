@@ -1,0 +1,130 @@
+"""What a commit gives: for every record what is true on the server."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from attrs import field, frozen
+
+from kinto_orm.exceptions import CommitError, Conflict, ConflictError, KintoException
+from kinto_orm.flow.messages import Document
+from kinto_orm.models.records import Record
+from kinto_orm.session.planning import Write
+
+
+class Fate(Enum):
+    """What became of a write."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DELETED = "deleted"
+    UNCHANGED = "unchanged"
+    CONFLICT = "conflict"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+    NOT_SENT = "not sent"
+
+
+#: What leaves the server as the commit wanted it.
+DONE = frozenset({Fate.CREATED, Fate.UPDATED, Fate.DELETED, Fate.UNCHANGED})
+
+
+@frozen(eq=False)
+class Outcome:
+    """
+    What became of a write.
+
+    Attributes:
+        write: The write.
+        fate: What became of it.
+        document: The record as the server has it now, if it was written or is there unchanged.
+        error: What went wrong, if something did.
+    """
+
+    write: Write
+    fate: Fate
+    document: Document | None = None
+    error: KintoException | None = None
+
+
+@frozen(eq=False, kw_only=True)
+class CommitResult:
+    """
+    What a commit did.  Every record of the session is in exactly one of these.
+
+    Attributes:
+        created: Records that are new on the server.
+        updated: Records whose changes are on the server.
+        deleted: Records that are gone from the server.
+        unchanged: Records that were not written: nothing had changed, or the server had exactly
+            this already.
+        merged: Records whose changes were joined with those of others.
+        conflicts: For each record that was changed elsewhere since it was loaded, a `Conflict`.
+        errors: For each record that could not be written, the error, with its *record*.
+        unknown: Records of which it is not known whether they were written: the server was out of
+            reach.  The next commit finds out before it writes anything.
+        not_sent: Records whose changes a dry run kept back.
+        requests: How many requests wrote, or tried to.
+    """
+
+    created: tuple[Record, ...] = ()
+    updated: tuple[Record, ...] = ()
+    deleted: tuple[Record, ...] = ()
+    unchanged: tuple[Record, ...] = field(default=(), repr=False)
+    merged: tuple[Record, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    errors: tuple[KintoException, ...] = ()
+    unknown: tuple[Record, ...] = ()
+    not_sent: tuple[Record, ...] = ()
+    requests: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the server has everything as the session has it."""
+        return not (self.conflicts or self.errors or self.unknown or self.not_sent)
+
+    def __str__(self) -> str:
+        counts = [
+            f"{len(getattr(self, name))} {name.replace('_', ' ')}"
+            for name in (
+                "created", "updated", "deleted", "merged", "conflicts", "errors", "unknown",
+                "not_sent", "unchanged",
+            )
+            if getattr(self, name)
+        ]  # fmt: skip
+        plural = "" if self.requests == 1 else "s"
+        return f"{', '.join(counts) or 'nothing to do'}; {self.requests} request{plural}"
+
+
+def result_of(
+    outcomes: list[Outcome], untouched: list[Record], requests: int
+) -> CommitResult:
+    """Return the result that *outcomes* and the records that had no change add up to."""
+
+    def records(fate: Fate) -> tuple[Record, ...]:
+        return tuple(each.write.change.record for each in outcomes if each.fate is fate)
+
+    failures = [each.error for each in outcomes if each.error is not None]
+    return CommitResult(
+        created=records(Fate.CREATED),
+        updated=records(Fate.UPDATED),
+        deleted=records(Fate.DELETED),
+        unchanged=(*records(Fate.UNCHANGED), *untouched),
+        conflicts=tuple(error for error in failures if isinstance(error, Conflict)),
+        errors=tuple(
+            each.error for each in outcomes if each.fate is Fate.ERROR and each.error is not None
+        ),
+        unknown=records(Fate.UNKNOWN),
+        not_sent=records(Fate.NOT_SENT),
+        requests=requests,
+    )
+
+
+def failure_of(outcomes: list[Outcome], result: CommitResult) -> CommitError | None:
+    """Return the error that *outcomes* amount to, or None if they went well."""
+    failures = [each.error for each in outcomes if each.error is not None]
+    if not failures:
+        return None
+    kind = ConflictError if len(failures) == len(result.conflicts) else CommitError
+    message = f"{len(failures)} of {len(outcomes)} changes failed ({result}):"
+    return kind(message, failures, result=result)

@@ -1,0 +1,94 @@
+"""
+What was loaded, what it is now, and what is between the two.
+
+A record keeps the document that it was loaded from (see `models.layout`), so that the difference
+to what it stands for now is all there is to know of a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from kinto_orm.flow.messages import Document
+from kinto_orm.models.json import same
+from kinto_orm.models.layout import layout_of
+from kinto_orm.models.records import Record
+
+
+#: What the server alone sets.  `schema` is, too, but only where the collection has one.
+_STAMPS = frozenset({"last_modified"})
+
+
+def base_of(record: Record) -> Document | None:
+    """Return the document that *record* was loaded from, without its timestamp; None if new."""
+    written: Document | None = record.__dict__.get("_document")
+    return None if written is None else without_stamps(written)
+
+
+def target_of(record: Record) -> Document:
+    """Return the document that *record* stands for now, without a timestamp."""
+    return record._dump()
+
+
+def is_dirty(record: Record) -> bool:
+    """Tell whether *record* differs from what it was loaded from."""
+    return not same(base_of(record), target_of(record))
+
+
+def adopt(record: Record, document: Document) -> None:
+    """Take *document* as what *record* was loaded from; edits since then stay edits."""
+    layout_of(type(record)).adopt(record, document)
+
+
+def without_stamps(document: Mapping[str, Any]) -> Document:
+    """Return *document* without what the server alone sets."""
+    return {key: value for key, value in document.items() if key not in _STAMPS}
+
+
+def agree(record: Record, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether two documents of *record* hold the same, whoever wrote them."""
+    ignored = _STAMPS | ({"schema"} - layout_of(type(record)).declared)
+    return same(_without(one, ignored), _without(other, ignored))
+
+
+def _without(document: Mapping[str, Any], keys: Collection[str]) -> Document:
+    return {key: value for key, value in document.items() if key not in keys}
+
+
+def changed_paths(before: Any, after: Any) -> list[str]:
+    """
+    Return the paths at which two JSON values differ, as deep as objects go.
+
+    A list counts as a whole.
+    """
+    return sorted(_changed(before, after, ""))
+
+
+def _changed(before: Any, after: Any, path: str) -> Iterator[str]:
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in before.keys() | after.keys():
+            inner = f"{path}.{key}" if path else str(key)
+            if key not in before or key not in after:
+                yield inner
+            else:
+                yield from _changed(before[key], after[key], inner)
+    elif not same(before, after):
+        yield path
+
+
+def clashing(base: Any, local: Any, remote: Any) -> tuple[str, ...]:
+    """Return the paths that both sides changed, to something different."""
+    theirs, apart = changed_paths(base, remote), changed_paths(local, remote)
+    return tuple(
+        path
+        for path in changed_paths(base, local)
+        if _overlaps(path, theirs) and _overlaps(path, apart)
+    )
+
+
+def _overlaps(path: str, others: list[str]) -> bool:
+    return any(
+        path == other or path.startswith(f"{other}.") or other.startswith(f"{path}.")
+        for other in others
+    )
