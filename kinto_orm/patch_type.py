@@ -36,7 +36,7 @@ class _DataPatch(PatchType):
         self.permissions = permissions
 
     @property
-    def body(self) -> dict[str, Any]:  # type: ignore[override]
+    def body(self) -> dict[str, Any]:
         """Return the body of the request."""
         parts = {"data": self.data, "permissions": self.permissions}
         return {name: part for name, part in parts.items() if part is not None}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from kinto_orm.client.endpoints.buckets import BucketEndpoints
 from kinto_orm.client.endpoints.collections import CollectionEndpoints
@@ -39,6 +39,9 @@ class AllEndpoints(RecordEndpoints, CollectionEndpoints, BucketEndpoints):
 class _ClientBase(AllEndpoints):
     """What the clients have in common: whom they ask, and how persistently."""
 
+    #: What makes the steps of its flows.
+    _transport: ClassVar[Callable[..., Any]]
+
     def __init__(
         self,
         *,
@@ -59,11 +62,7 @@ class _ClientBase(AllEndpoints):
         self._retry = RetryPolicy() if retry is None else retry
         self._pacing = Pacing()
         self._limit: int | None = None
-        self._port: Any = self._open(auth)
-
-    def _open(self, auth: Credentials) -> Any:
-        """Return the transport."""
-        raise TypeError
+        self._port: Any = self._transport(self._server, auth, self._timeout)
 
     def __repr__(self) -> str:
         name, dry = type(self).__name__, ", dry run" if self.dry_mode else ""
@@ -143,10 +142,8 @@ class Client(_ClientBase, Blocking):
         dry_mode: Whether writes are logged (by ``kinto_orm.dry_run``) and not sent.
     """
 
+    _transport = blocking.Blocking
     _port: blocking.Blocking
-
-    def _open(self, auth: Credentials) -> blocking.Blocking:
-        return blocking.Blocking(self._server, auth, self._timeout)
 
     @contextmanager
     def batch(
@@ -188,10 +185,8 @@ class AsyncClient(_ClientBase, Awaiting):
     The tasks of one event loop may share it.  Needs the extra ``kinto-orm[async]``.
     """
 
+    _transport = awaiting.Awaiting
     _port: awaiting.Awaiting
-
-    def _open(self, auth: Credentials) -> awaiting.Awaiting:
-        return awaiting.Awaiting(self._server, auth, self._timeout)
 
     @asynccontextmanager
     async def batch(

@@ -19,12 +19,22 @@ threads if it blocks, from several tasks if it awaits.
 """
 
 from kinto_orm.flow.around import collected as collected
-from kinto_orm.flow.batching import Pending as Pending, together as together
-from kinto_orm.flow.drivers import Awaiting as Awaiting, Blocking as Blocking
+from kinto_orm.flow.batching import Pending as Pending
+from kinto_orm.flow.batching import together as together
+from kinto_orm.flow.drivers import Awaiting as Awaiting
+from kinto_orm.flow.drivers import Blocking as Blocking
 from kinto_orm.flow.drivers import Recording as Recording
-from kinto_orm.flow.messages import Document as Document, Flow as Flow, Now as Now
-from kinto_orm.flow.messages import Page as Page, Program as Program, Request as Request
-from kinto_orm.flow.messages import Response as Response, Sleep as Sleep, Stream as Stream
-from kinto_orm.flow.operations import operation as operation, stream as stream
-from kinto_orm.flow.retrying import Pacing as Pacing, RetryPolicy as RetryPolicy
+from kinto_orm.flow.messages import Document as Document
+from kinto_orm.flow.messages import Flow as Flow
+from kinto_orm.flow.messages import Now as Now
+from kinto_orm.flow.messages import Page as Page
+from kinto_orm.flow.messages import Program as Program
+from kinto_orm.flow.messages import Request as Request
+from kinto_orm.flow.messages import Response as Response
+from kinto_orm.flow.messages import Sleep as Sleep
+from kinto_orm.flow.messages import Stream as Stream
+from kinto_orm.flow.operations import operation as operation
+from kinto_orm.flow.operations import stream as stream
+from kinto_orm.flow.retrying import Pacing as Pacing
+from kinto_orm.flow.retrying import RetryPolicy as RetryPolicy
 from kinto_orm.flow.retrying import retrying as retrying

@@ -22,12 +22,7 @@ from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
-from kinto_orm.exceptions import (
-    KintoException,
-    NotAttempted,
-    existing_of,
-    response_error,
-)
+from kinto_orm.exceptions import KintoException, NotAttempted, existing_of, response_error
 from kinto_orm.flow.messages import Program, Request, Response, Sleep
 from kinto_orm.flow.retrying import RetryPolicy
 

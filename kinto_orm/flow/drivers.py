@@ -44,10 +44,6 @@ class AwaitingPort(Protocol):
 class Driver:
     """Runs operations: a subclass has a plain function for each operation among its bases."""
 
-    #: Return the function that runs an operation, or a stream.
-    _running: ClassVar[Callable[[Callable[..., Any]], Callable[..., Any]]]
-    _listing: ClassVar[Callable[[Callable[..., Any]], Callable[..., Any]]]
-
     #: What a caller gets, in terms of what the flow gives.
     _operation_gives: ClassVar[str] = "{}"
     _stream_gives: ClassVar[str] = "{}"
@@ -63,6 +59,16 @@ class Driver:
             else:
                 continue
             setattr(cls, name, _signed(call, member.flow, gives))
+
+    @staticmethod
+    def _running(flow: Callable[..., Program[Any]]) -> Callable[..., Any]:
+        """Return the function that runs the operation *flow*."""
+        return flow
+
+    @staticmethod
+    def _listing(flow: Callable[..., Stream[Any]]) -> Callable[..., Any]:
+        """Return the function that runs the stream *flow*."""
+        return flow
 
     def _governed(self, program: Generator[S, Any, T]) -> Generator[S, Any, T]:
         """Return *program* with what goes around each: retries, say.  Here: nothing."""

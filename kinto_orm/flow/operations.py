@@ -9,16 +9,7 @@ driver class has plain functions in the place of its operations (see `Driver`), 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Concatenate,
-    Generic,
-    ParamSpec,
-    Self,
-    TypeVar,
-    overload,
-)
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 
 if TYPE_CHECKING:
@@ -52,9 +43,7 @@ class operation(Generic[P, T]):  # noqa: N801 (a decorator)
         ) -> Callable[P, Coroutine[Any, Any, T]]: ...
 
         @overload
-        def __get__(
-            self, instance: Recording, owner: type[Any]
-        ) -> Callable[P, Pending[T]]: ...
+        def __get__(self, instance: Recording, owner: type[Any]) -> Callable[P, Pending[T]]: ...
 
         def __get__(self, instance: object, owner: type[Any]) -> Any: ...
 
@@ -72,9 +61,7 @@ class stream(Generic[P, T]):  # noqa: N801 (a decorator)
         def __get__(self, instance: None, owner: type[Any]) -> Self: ...
 
         @overload
-        def __get__(
-            self, instance: Blocking, owner: type[Any]
-        ) -> Callable[P, Iterator[T]]: ...
+        def __get__(self, instance: Blocking, owner: type[Any]) -> Callable[P, Iterator[T]]: ...
 
         @overload
         def __get__(

@@ -59,7 +59,8 @@ class RetryPolicy:
 
     def pause(self, attempt: int) -> float:
         """Return the seconds to wait after *attempt*, the first being 1."""
-        return min(self.longest, self.first * 2 ** (attempt - 1)) * (0.5 + 0.5 * self.jitter())
+        longest: float = min(self.longest, self.first * 2.0 ** (attempt - 1))
+        return longest * (0.5 + 0.5 * self.jitter())
 
 
 @define

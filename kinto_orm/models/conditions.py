@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
-from attrs import field as attribute, frozen
+from attrs import field as attribute
+from attrs import frozen
 
 
 if TYPE_CHECKING:

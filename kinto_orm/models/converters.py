@@ -60,7 +60,7 @@ def _strict(kind: type[Any], called: str) -> Any:
 
 def _integer(value: Any, _: Any) -> int:
     if value.__class__ is int:
-        return value  # type: ignore[no-any-return]
+        return value
     if value.__class__ is float and value.is_integer():
         return int(value)  # JSON has one kind of number: 1.0 is 1.
     raise _unfit("an integer", value)
@@ -68,7 +68,7 @@ def _integer(value: Any, _: Any) -> int:
 
 def _number(value: Any, _: Any) -> float:
     if value.__class__ is float or value.__class__ is int:
-        return value  # type: ignore[no-any-return]
+        return value
     raise _unfit("a number", value)
 
 

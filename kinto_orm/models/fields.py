@@ -119,9 +119,7 @@ class Embedded(Generic[T]):
     if TYPE_CHECKING:
 
         @overload
-        def __get__(
-            self: Embedded[E | None], instance: None, owner: type[Any]
-        ) -> type[E]: ...
+        def __get__(self: Embedded[E | None], instance: None, owner: type[Any]) -> type[E]: ...
         @overload
         def __get__(self, instance: None, owner: type[Any]) -> type[T]: ...
         @overload
@@ -187,7 +185,7 @@ def field(
     converter: Callable[[Any], Any] | None = None,
     metadata: Mapping[Any, Any] | None = None,
 ) -> Field[Any]: ...
-def field(**options: Any) -> Any:
+def field(**options: Any) -> Any:  # noqa: D417 (the arguments are those of the overloads)
     """
     Say of a field what its annotation does not.
 
@@ -219,7 +217,7 @@ def embedded(
 @overload
 def embedded(*, alias: str | None = None, key: str | None = None) -> Embedded[Any]: ...
 def embedded(**options: Any) -> Any:
-    """Say of an embedded object what its annotation does not; the arguments are those of `field`."""
+    """Say of an embedded object what its annotation does not, as `field` does."""
     return _attribute(**options)
 
 
@@ -232,7 +230,7 @@ def _attribute(
     **options: Any,
 ) -> Any:
     if alias is not None:
-        if not alias.isidentifier():
+        if not str(alias).isidentifier():
             msg = f"alias {alias!r} cannot name an argument of the constructor: use key={alias!r}"
             raise ValueError(msg)
         options["alias"] = alias

@@ -18,14 +18,13 @@ import inspect
 
 from collections.abc import Callable, Mapping
 from enum import Enum
-from functools import lru_cache
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_origin
 
 import attrs
 import cattrs
 
-from attrs import NOTHING, frozen
+from attrs import frozen
 from cattrs.gen import make_dict_structure_fn, override
 
 from kinto_orm.exceptions import UnsendableValue, ValidationError
@@ -118,35 +117,29 @@ class Layout:
         self._built = self._compiled(attributes)
         #: Defaults that are made anew each time: what a record was given must be remembered.
         self._factories = tuple(
-            spec for spec in self.specs if isinstance(spec.default, attrs.Factory)  # type: ignore[arg-type]
+            spec
+            for spec in self.specs
+            if isinstance(spec.default, attrs.Factory)  # type: ignore[arg-type]
         )
 
     # -- Compiling -----------------------------------------------------------------------------
 
     def _spec(self, attribute: attrs.Attribute[Any], kind: Any) -> Spec:
-        key = key_of(attribute)
-        convert, structure = attribute.converter, self._structure_hook(kind)
-        if convert is None:
+        structure, convert = self.converter.get_structure_hook(kind), attribute.converter
 
-            def load(value: Any) -> Any:
-                return structure(value, kind)
-        else:
-
-            def load(value: Any) -> Any:
-                return convert(structure(value, kind))
+        def load(value: Any) -> Any:
+            loaded = structure(value, kind)
+            return loaded if convert is None else convert(loaded)  # type: ignore[operator]
 
         return Spec(
             name=attribute.name,
-            key=key,
+            key=key_of(attribute),
             dump=None if kind in (str, int, float, bool) else self._dump_hook(kind),
             load=load,
             exact=convert is None and is_exact(kind),
             default=attribute.default,
             null=bool(attribute.metadata.get(METADATA, {}).get("null")),
         )
-
-    def _structure_hook(self, kind: Any) -> Callable[[Any, Any], Any]:
-        return self.converter.get_structure_hook(kind)
 
     def _dump_hook(self, kind: Any) -> Callable[[Any], Any]:
         if kind is Any:
@@ -265,10 +258,12 @@ def _adopt_inside(value: Any, written: Any) -> None:
             _adopt_inside(value[key], written[key])
 
 
-@lru_cache(maxsize=None)
-def layout_of(model: type[Model]) -> Layout:
+def layout_of(model: type[Any]) -> Layout:
     """Return how *model* is kept; worked out on first use, so that it may name later classes."""
-    return Layout(model)
+    layout: Layout | None = model.__dict__.get("_layout")
+    if layout is None:
+        layout = model._layout = Layout(model)
+    return layout
 
 
 def load(model: type[Model], document: Any) -> Any:
@@ -280,7 +275,7 @@ def load(model: type[Model], document: Any) -> Any:
     """
     try:
         return load_inside(model, document)
-    except Exception as error:  # noqa: BLE001 (a user's validator may raise anything)
+    except Exception as error:
         raise _invalid(model, document, error) from error
 
 
@@ -331,7 +326,7 @@ def key_of(attribute: attrs.Attribute[Any]) -> str:
 
 
 def is_exact(kind: Any) -> bool:
-    """Tell whether each value of *kind* has one form only in JSON, so that forms can be compared."""
+    """Tell whether each value of *kind* has one form only in JSON."""
     from kinto_orm.models.records import Model
 
     origin = get_origin(kind)

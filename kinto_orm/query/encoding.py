@@ -48,7 +48,7 @@ def _encoded(condition: Condition) -> tuple[str, str]:
 
 
 def sorting(orders: Iterable[Order]) -> str:
-    """Return *orders* as the value of ``_sort``: ties are broken by id, so that pages are stable."""
+    """Return *orders* as the value of ``_sort``; ties go by id, so that pages are stable."""
     keys = [f"{'-' if order.descending else ''}{path_of(order.field)}" for order in orders]
     if not {"id", "-id"} & set(keys):
         keys.append("id")

@@ -66,7 +66,10 @@ class Tracker(Protocol):
     """What a query needs of its session."""
 
     _port: Any
-    _guard: AbstractContextManager[object]
+
+    @property
+    def _guard(self) -> AbstractContextManager[object]:
+        """Return what lets one thread or task in at a time."""
 
     def _place(self, model: type[Record]) -> tuple[str, str]:
         """Return the bucket and the collection of *model*."""

@@ -45,9 +45,7 @@ Listener: TypeAlias = Callable[[Outcome], None]
 _DONE: Final = {"create": Fate.CREATED, "update": Fate.UPDATED, "delete": Fate.DELETED}
 
 
-def carried_out(
-    plan: Plan, tell: Listener, patience: RetryPolicy = PATIENCE
-) -> Program[None]:
+def carried_out(plan: Plan, tell: Listener, patience: RetryPolicy = PATIENCE) -> Program[None]:
     """
     Send what *plan* says, chunk after chunk; *tell* what becomes of each write.
 

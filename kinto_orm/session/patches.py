@@ -55,9 +55,7 @@ def both_ways(base: Mapping[str, Any], target: Mapping[str, Any]) -> Document | 
 def attributes(base: Mapping[str, Any], target: Mapping[str, Any]) -> Document:
     """Return the top-level keys of *target* that *base* does not have so, with their values."""
     return {
-        key: value
-        for key, value in target.items()
-        if key not in base or not same(base[key], value)
+        key: value for key, value in target.items() if key not in base or not same(base[key], value)
     }
 
 
@@ -67,7 +65,7 @@ def merges_to(old: Any, new: Any) -> bool:
         return new is not None
     if old is not _MISSING and not isinstance(old, Mapping):
         return False  # P8.
-    before: Mapping[str, Any] = {} if old is _MISSING else old
+    before: Mapping[str, Any] = old if isinstance(old, Mapping) else {}
     return before.keys() <= new.keys() and all(
         merges_to(before.get(key, _MISSING), value) for key, value in new.items()
     )

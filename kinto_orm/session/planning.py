@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
-from attrs import field, frozen
+from attrs import frozen
 
 from kinto_orm.client.endpoints.objects import etag
 from kinto_orm.exceptions import UnsendableValue
@@ -100,7 +100,7 @@ class Plan:
         chunks: The writes that travel together, in the order in which they are sent.
     """
 
-    chunks: tuple[tuple[Write, ...], ...] = field(converter=tuple)
+    chunks: tuple[tuple[Write, ...], ...]
 
     @property
     def writes(self) -> tuple[Write, ...]:
@@ -154,7 +154,9 @@ def planned(changes: Sequence[Change], limit: int) -> Plan:
     """
     _check(changes)
     parts = [changes[start : start + limit] for start in range(0, len(changes), limit)]
-    return Plan([tuple(_write(change, alone=len(part) == 1) for change in part) for part in parts])
+    return Plan(
+        tuple(tuple(_write(change, alone=len(part) == 1) for change in part) for part in parts)
+    )
 
 
 def _check(changes: Sequence[Change]) -> None:

@@ -96,9 +96,7 @@ class CommitResult:
         return f"{', '.join(counts) or 'nothing to do'}; {self.requests} request{plural}"
 
 
-def result_of(
-    outcomes: list[Outcome], untouched: list[Record], requests: int
-) -> CommitResult:
+def result_of(outcomes: list[Outcome], untouched: list[Record], requests: int) -> CommitResult:
     """Return the result that *outcomes* and the records that had no change add up to."""
 
     def records(fate: Fate) -> tuple[Record, ...]:

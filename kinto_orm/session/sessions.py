@@ -28,14 +28,7 @@ from kinto_orm.query.queries import AsyncQuery, Query, Select
 from kinto_orm.session.identity import IdentityMap, Key
 from kinto_orm.session.outcomes import carried_out, looked_up, missing_kind
 from kinto_orm.session.planning import Change, Plan, Write, planned
-from kinto_orm.session.results import (
-    DONE,
-    CommitResult,
-    Fate,
-    Outcome,
-    failure_of,
-    result_of,
-)
+from kinto_orm.session.results import DONE, CommitResult, Fate, Outcome, failure_of, result_of
 from kinto_orm.session.snapshots import adopt, base_of, is_dirty, target_of
 
 
@@ -340,9 +333,7 @@ class SessionBase:
         for record in self._deleted.values():
             yield self._change(record, base_of(record), None)
 
-    def _change(
-        self, record: Record, base: Document | None, target: Document | None
-    ) -> Change:
+    def _change(self, record: Record, base: Document | None, target: Document | None) -> Change:
         key = self._known.key(record)
         assert key is not None
         if record.id != key.id:

@@ -113,7 +113,7 @@ class Awaiting:
             )
             # aiohttp sends a PUT or DELETE a second time when a kept connection turns out to be
             # closed.  The first may have been applied: what to do then is not for it to decide.
-            self._session._retry_connection = False  # noqa: SLF001
+            self._session._retry_connection = False
         elif self._loop is not loop:
             msg = (
                 "the client was opened in another event loop: close it there, or make one for each"

@@ -69,6 +69,7 @@ def unsendable(value: Any) -> tuple[str, str] | None:
         if not math.isfinite(value):
             return "", f"{value} is not a number that JSON has"
     elif value is not None and kind is not bool:
+        base: type[Any]
         for base in (str, dict, list, int, float):
             if isinstance(value, base):  # A subclass, which is sent as what it stands for.
                 return unsendable(base(value))

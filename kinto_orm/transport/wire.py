@@ -42,6 +42,10 @@ class Outgoing:
     body: bytes | None
 
 
+def _without_slash(url: str) -> str:
+    return url.rstrip("/")
+
+
 @frozen
 class Server:
     """
@@ -52,7 +56,7 @@ class Server:
         headers: What each request has, beyond what it has of its own.
     """
 
-    url: str = field(converter=lambda url: str(url).rstrip("/"))
+    url: str = field(converter=_without_slash)
     headers: Mapping[str, str] = field(factory=dict[str, str])
 
     def __attrs_post_init__(self) -> None:

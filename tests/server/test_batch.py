@@ -34,6 +34,7 @@ def failing(records: str) -> dict[str, Any]:
     return sub("PATCH", f"{records}/a", body, {"content-type": MERGE_PATCH})
 
 
+@on_both_storages
 class TestBodies:
     def test_json_patch_refuses_the_whole_batch(self, wire: Wire, records: str) -> None:
         """B1: a list as a body, hence a JSON Patch, is a 400 for all; nothing is applied."""
@@ -57,6 +58,7 @@ class TestBodies:
         assert wire.get(records).ids == []
 
 
+@on_both_storages
 class TestContentType:
     def test_is_overwritten(self, wire: Wire, records: str) -> None:
         """B2: a merge patch is a 200, but applied as a merge of top-level attributes."""
@@ -369,6 +371,7 @@ class TestNotModified:
         assert wire.batch(sub("GET", f"{records}/a", headers=stale)).statuses == [200]
 
 
+@on_both_storages
 class TestPaths:
     def test_with_batch_in_them_are_refused(self, wire: Wire, bucket: str, records: str) -> None:
         """B8: a collection called *batches* is a 400 for all; nothing is applied."""
@@ -393,6 +396,7 @@ class TestPaths:
         assert wire.get(f"{collection}/records").ids == ["a"]
 
 
+@on_both_storages
 class TestHeadersOfThePost:
     def test_if_none_match_is_inherited(self, wire: Wire, records: str) -> None:
         """B9: ``If-None-Match: *`` on the POST protects every record."""
@@ -409,7 +413,6 @@ class TestHeadersOfThePost:
         answer = wire.batch(put(f"{records}/a"), put(f"{records}/b"), headers={"If-Match": etag})
         assert answer.statuses == [200, 412]
 
-    @on_both_storages
     def test_response_behavior_is_inherited(self, wire: Wire, records: str) -> None:
         """B9: ``Response-Behavior: light`` on the POST thins every answer to a PATCH."""
         wire.create(records, "a")
@@ -486,6 +489,7 @@ class TestDeletedParent:
         assert [wire.send(method, path).status for method in ("GET", "PUT", "DELETE")] == [403] * 3
 
 
+@on_both_storages
 class TestShape:
     def test_limit(self, wire: Wire, records: str) -> None:
         """B11: ``GET /`` says 25; so many are served, one more is a 400 for all."""

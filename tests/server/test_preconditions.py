@@ -22,6 +22,7 @@ def permissions(answer: Answer) -> dict[str, set[str]]:
     return {name: set(principals) for name, principals in answer.body["permissions"].items()}
 
 
+@on_both_storages
 class TestIfMatch:
     @pytest.fixture
     def record(self, wire: Wire, records: str) -> str:
@@ -51,6 +52,7 @@ class TestIfMatch:
         assert wire.get(f"{record}-missing").status == 404
 
 
+@on_both_storages
 class TestIfNoneMatch:
     def test_star_means_only_if_it_does_not_exist(self, wire: Wire, records: str) -> None:
         """P1: for a creation that must not replace."""
@@ -70,6 +72,7 @@ class TestIfNoneMatch:
         assert wire.get(f"{records}/a").data["n"] == 9
 
 
+@on_both_storages
 class TestRefusal:
     @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
     def test_shows_the_existing_data(self, wire: Wire, records: str, method: str) -> None:
@@ -168,6 +171,7 @@ class TestCheckThenAct:
         assert wire.get(f"{records}/a").data == second.data
 
 
+@on_both_storages
 class TestMissing:
     @pytest.mark.parametrize(
         ("method", "path"),
@@ -312,6 +316,7 @@ class TestPermissions:
         assert answer.data[0].keys() == {"id", "last_modified", "n"}
 
 
+@on_both_storages
 class TestPermissionsInData:
     @pytest.mark.parametrize("method", ["PUT", "PATCH", "POST"])
     def test_are_set(self, wire: Wire, records: str, method: str) -> None:

@@ -252,7 +252,7 @@ class TestDefaultPages:
 
     @on("postgresql")
     def test_have_ten_thousand_records(
-        self, server: KintoServer, wire: Wire, collection: str, records: str, bucket: str
+        self, server: KintoServer, wire: Wire, collection: str, records: str
     ) -> None:
         """T6: storage_max_fetch_size is 10,000 where the configuration says nothing."""
         version = version_of(wire, records)
@@ -269,7 +269,6 @@ class TestDefaultPages:
             assert len(page.data) == 10_000
             assert page.next_page is not None
         assert wire.head(records).headers["Total-Objects"] == "10001"
-        wire.delete(f"/buckets/{bucket}")
 
 
 @on_both_storages

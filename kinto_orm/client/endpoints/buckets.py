@@ -59,9 +59,7 @@ class BucketEndpoints(ServerEndpoints):
             PreconditionFailed: If it exists (and *safe*, and not *if_not_exists*).
         """
         path = bucket_path(self._bucket(id))
-        return (
-            yield from objects.create(path, data, permissions, safe=safe, get=if_not_exists)
-        )
+        return (yield from objects.create(path, data, permissions, safe=safe, get=if_not_exists))
 
     @operation
     def update_bucket(
@@ -88,9 +86,7 @@ class BucketEndpoints(ServerEndpoints):
             PreconditionFailed: If it has another timestamp.
         """
         path = bucket_path(self._bucket(id))
-        return (
-            yield from objects.replace(path, data, permissions, safe=safe, if_match=if_match)
-        )
+        return (yield from objects.replace(path, data, permissions, safe=safe, if_match=if_match))
 
     @operation
     def patch_bucket(
@@ -150,6 +146,4 @@ class BucketEndpoints(ServerEndpoints):
             PreconditionFailed: If it has another timestamp.
         """
         path = bucket_path(self._bucket(id))
-        return (
-            yield from objects.delete(path, safe=safe, if_match=if_match, if_exists=if_exists)
-        )
+        return (yield from objects.delete(path, safe=safe, if_match=if_match, if_exists=if_exists))

@@ -21,9 +21,7 @@ class CollectionEndpoints(ServerEndpoints):
     """
 
     @operation
-    def get_collection(
-        self, *, id: str | None = None, bucket: str | None = None
-    ) -> Flow[Object]:
+    def get_collection(self, *, id: str | None = None, bucket: str | None = None) -> Flow[Object]:
         """
         Return a collection.
 
@@ -31,7 +29,11 @@ class CollectionEndpoints(ServerEndpoints):
             CollectionNotFound: If there is none.
             Forbidden: If the user may not see it, or there is no such bucket.
         """
-        return (yield from objects.fetch(collection_path(self._bucket(bucket), self._collection(id)), CollectionNotFound))
+        return (
+            yield from objects.fetch(
+                collection_path(self._bucket(bucket), self._collection(id)), CollectionNotFound
+            )
+        )
 
     @operation
     def get_collections(self, *, bucket: str | None = None) -> Flow[list[Document]]:
@@ -64,9 +66,7 @@ class CollectionEndpoints(ServerEndpoints):
             PreconditionFailed: If it exists (and *safe*, and not *if_not_exists*).
         """
         path = collection_path(self._bucket(bucket), self._collection(id))
-        return (
-            yield from objects.create(path, data, permissions, safe=safe, get=if_not_exists)
-        )
+        return (yield from objects.create(path, data, permissions, safe=safe, get=if_not_exists))
 
     @operation
     def update_collection(
@@ -95,9 +95,7 @@ class CollectionEndpoints(ServerEndpoints):
             PreconditionFailed: If it has another timestamp.
         """
         path = collection_path(self._bucket(bucket), self._collection(id))
-        return (
-            yield from objects.replace(path, data, permissions, safe=safe, if_match=if_match)
-        )
+        return (yield from objects.replace(path, data, permissions, safe=safe, if_match=if_match))
 
     @operation
     def patch_collection(
@@ -161,6 +159,4 @@ class CollectionEndpoints(ServerEndpoints):
             PreconditionFailed: If it has another timestamp.
         """
         path = collection_path(self._bucket(bucket), self._collection(id))
-        return (
-            yield from objects.delete(path, safe=safe, if_match=if_match, if_exists=if_exists)
-        )
+        return (yield from objects.delete(path, safe=safe, if_match=if_match, if_exists=if_exists))

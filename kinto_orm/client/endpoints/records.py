@@ -40,7 +40,11 @@ class RecordEndpoints(ServerEndpoints):
         self, *, collection: str | None = None, bucket: str | None = None
     ) -> Flow[list[Document]]:
         """Return the data of all records of a collection."""
-        return (yield from objects.fetch_all(records_path(self._bucket(bucket), self._collection(collection)), {}))
+        return (
+            yield from objects.fetch_all(
+                records_path(self._bucket(bucket), self._collection(collection)), {}
+            )
+        )
 
     @operation
     def create_record(
@@ -70,9 +74,7 @@ class RecordEndpoints(ServerEndpoints):
             PreconditionFailed: If it exists (and *safe*, and not *if_not_exists*).
         """
         path = self._record(bucket, collection, _id(id, data) or str(uuid4()))
-        return (
-            yield from objects.create(path, data, permissions, safe=safe, get=if_not_exists)
-        )
+        return (yield from objects.create(path, data, permissions, safe=safe, get=if_not_exists))
 
     @operation
     def update_record(
@@ -103,9 +105,7 @@ class RecordEndpoints(ServerEndpoints):
             PreconditionFailed: If it has another timestamp.
         """
         path = self._record(bucket, collection, _required_id(id, data))
-        return (
-            yield from objects.replace(path, data, permissions, safe=safe, if_match=if_match)
-        )
+        return (yield from objects.replace(path, data, permissions, safe=safe, if_match=if_match))
 
     @operation
     def patch_record(
@@ -173,9 +173,7 @@ class RecordEndpoints(ServerEndpoints):
             PreconditionFailed: If it has another timestamp.
         """
         path = self._record(bucket, collection, id)
-        return (
-            yield from objects.delete(path, safe=safe, if_match=if_match, if_exists=if_exists)
-        )
+        return (yield from objects.delete(path, safe=safe, if_match=if_match, if_exists=if_exists))
 
     def _record(self, bucket: str | None, collection: str | None, id: str) -> str:
         return record_path(self._bucket(bucket), self._collection(collection), id)
