@@ -143,7 +143,6 @@ class Client(_ClientBase, Blocking):
     """
 
     _transport = blocking.Blocking
-    _port: blocking.Blocking
 
     @contextmanager
     def batch(
@@ -186,7 +185,6 @@ class AsyncClient(_ClientBase, Awaiting):
     """
 
     _transport = awaiting.Awaiting
-    _port: awaiting.Awaiting
 
     @asynccontextmanager
     async def batch(

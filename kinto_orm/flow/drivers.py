@@ -33,12 +33,18 @@ class BlockingPort(Protocol):
     def perform(self, step: Step) -> Any:
         """Make *step*; return its answer."""
 
+    def close(self) -> None:
+        """Close the connections."""
+
 
 class AwaitingPort(Protocol):
     """Where an awaiting driver has its steps made."""
 
     async def perform(self, step: Step) -> Any:
         """Make *step*; return its answer."""
+
+    async def close(self) -> None:
+        """Close the connections."""
 
 
 class Driver:

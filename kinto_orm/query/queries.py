@@ -70,15 +70,19 @@ class Tracker(Protocol):
     @property
     def _guard(self) -> AbstractContextManager[object]:
         """Return what lets one thread or task in at a time."""
+        ...
 
     def _place(self, model: type[Record]) -> tuple[str, str]:
         """Return the bucket and the collection of *model*."""
+        ...
 
     def _take(self, model: type[R], document: Document) -> R:
         """Return the record of the session that *document* stands for."""
+        ...
 
     def _governed(self, program: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         """Return *program* with what goes around each."""
+        ...
 
 
 class QueryBase(Generic[R]):

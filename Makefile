@@ -1,0 +1,47 @@
+# Everything needs Python 3.11 or later, and nothing else: what is missing is installed in .venv.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+JOBS   ?= auto
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help demo test lint docs format clean
+
+help:           ## Say what there is.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(VENV)/demo: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python $@"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[async,server]'
+	touch $@
+
+$(VENV)/dev: $(VENV)/demo
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/demo  ## Run the main job on an embedded Kinto; DATA=dump.json: on your own records.
+	$(BIN)/python examples/demo.py $(DATA)
+
+test: $(VENV)/dev  ## Run all tests, those on PostgreSQL included.
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+lint: $(VENV)/dev  ## Check style, types and the directions of imports.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+docs: $(VENV)/dev  ## Make the site, in docs/_build/html; a warning is an error.
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+
+format: $(VENV)/dev  ## Put the code in order.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:          ## Remove what was made.
+	rm -rf $(VENV) docs/_build dist .*_cache
