@@ -6,6 +6,9 @@ A real Kinto server in this process, for tests, examples and trying things out.
 
 It listens on a free port of the loopback interface, and answers in about a second.  Needs the
 extra ``kinto-orm[server]``.
+
+The package has a function of the same name, for fields of records.  Importing this module puts
+it in the place of that, so that it can be called as well: ``embedded(default=None)``.
 """
 
 from __future__ import annotations
@@ -18,13 +21,18 @@ import warnings
 
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Literal, Self
 
 from kinto_orm.exceptions import KintoException
+from kinto_orm.models import fields
 
 
 Storage = Literal["memory", "postgresql"]
+
+#: Bytes up to which WebOb keeps the body of a request in memory.  It puts larger ones in files,
+#: and leaves it to the garbage collector to close these.
+_IN_MEMORY = 2**30
 
 
 class EmbeddedServerError(KintoException):
@@ -129,7 +137,9 @@ class KintoServer:
         _require("kinto", "waitress")
         from waitress.server import create_server
 
-        return create_server(self._application(), host="127.0.0.1", port=0, threads=self._threads)
+        return create_server(
+            self._application(), host="127.0.0.1", port=0, threads=self._threads
+        )
 
     def _application(self) -> Any:
         """Return Kinto as a WSGI application, its tables made."""
@@ -139,7 +149,8 @@ class KintoServer:
         with warnings.catch_warnings():
             # That there is no HTTPS, and that the three backends share a database.
             warnings.filterwarnings("ignore", category=UserWarning, module="kinto")
-            application = kinto.main({}, **self._all_settings())
+            settings = self._all_settings()
+            application = kinto.main({}, _configurator(settings), **settings)
             if self.storage == "postgresql":
                 registry = _registry(application)
                 for backend in (registry.storage, registry.permission, registry.cache):
@@ -197,6 +208,16 @@ def _close_all(listener: Any) -> None:
     wasyncore.close_all(listener._map, ignore_all=True)
 
 
+def _configurator(settings: dict[str, str]) -> Any:
+    """Return the configurator that Kinto would make, but for where bodies of requests are kept."""
+    from kinto import RouteFactory
+    from pyramid.config import Configurator
+    from pyramid.request import Request
+
+    kept = type("Request", (Request,), {"request_body_tempfile_limit": _IN_MEMORY})
+    return Configurator(settings=settings, root_factory=RouteFactory, request_factory=kept)
+
+
 def _registry(application: Any) -> Any:
     """Return the registry of a Pyramid *application*, which may be wrapped."""
     while not hasattr(application, "registry"):
@@ -220,3 +241,13 @@ def _require(*names: str) -> None:
             " pip install 'kinto-orm[server]'"
         )
         raise EmbeddedServerError(msg)
+
+
+class _Callable(ModuleType):
+    """This module: it stands for the function `kinto_orm.embedded`, too."""
+
+    def __call__(self, **options: Any) -> Any:
+        return fields.embedded(**options)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -1,0 +1,166 @@
+"""
+Collections of Firefox's Remote Settings as records: search-config-v2, translations-models, regions.
+
+Each class declares all that its documents hold, so that nothing is left in `extra`.  Keys are in
+camelCase there, and in the field's own words here.  They are in the bucket of the client, since
+the same collections are kept in several: main, preview, staging.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from kinto_orm import Embedded, EmbeddedRecord, Field, Record, embedded, field
+
+
+# -- search-config-v2: four kinds of record in one collection ----------------------------------
+
+
+class Parameter(EmbeddedRecord):
+    """A parameter in the URL of a search engine."""
+
+    name: Field[str]
+    value: Field[str | None] = field(default=None)
+    experiment_config: Field[str | None] = field(default=None, key="experimentConfig")
+    enterprise_value: Field[str | None] = field(default=None, key="enterpriseValue")
+
+
+class Url(EmbeddedRecord):
+    """Where a search engine answers."""
+
+    base: Field[str | None] = field(default=None)
+    method: Field[str] = field(default="GET")
+    parameters: Field[list[Parameter]] = field(factory=list, key="params")
+    term_parameter: Field[str | None] = field(default=None, key="searchTermParamName")
+    content_types: Field[list[str]] = field(factory=list, key="acceptedContentTypes")
+    display_names: Field[dict[str, str]] = field(factory=dict, key="displayNameMap")
+    no_partner_code: Field[bool] = field(default=False, key="excludePartnerCodeFromTelemetry")
+
+
+class Urls(EmbeddedRecord):
+    """Where a search engine answers, by the kind of question."""
+
+    search: Embedded[Url | None] = embedded(default=None)
+    suggestions: Embedded[Url | None] = embedded(default=None)
+    trending: Embedded[Url | None] = embedded(default=None)
+    visual: Embedded[Url | None] = embedded(default=None, key="visualSearch")
+
+
+class Environment(EmbeddedRecord):
+    """Which Firefox something is for."""
+
+    everywhere: Field[bool] = field(default=False, key="allRegionsAndLocales")
+    applications: Field[list[str]] = field(factory=list)
+    channels: Field[list[str]] = field(factory=list)
+    distributions: Field[list[str]] = field(factory=list)
+    excluded_locales: Field[list[str]] = field(factory=list, key="excludedLocales")
+    excluded_regions: Field[list[str]] = field(factory=list, key="excludedRegions")
+    experiment: Field[str | None] = field(default=None)
+    locales: Field[list[str]] = field(factory=list)
+    min_version: Field[str | None] = field(default=None, key="minVersion")
+    regions: Field[list[str]] = field(factory=list)
+
+
+class SubVariant(EmbeddedRecord):
+    """What is different about an engine in some environments."""
+
+    environment: Embedded[Environment]
+    partner_code: Field[str | None] = field(default=None, key="partnerCode")
+    telemetry_suffix: Field[str | None] = field(default=None, key="telemetrySuffix")
+    urls: Embedded[Urls | None] = embedded(default=None)
+
+
+class Variant(SubVariant):
+    """A variant, which may have variants of its own."""
+
+    optional: Field[bool] = field(default=False)
+    variants: Field[list[SubVariant]] = field(factory=list, key="subVariants")
+
+
+class Base(EmbeddedRecord):
+    """What is the same about an engine everywhere."""
+
+    name: Field[str]
+    classification: Field[Literal["general", "unknown"]]
+    urls: Embedded[Urls]
+    aliases: Field[list[str]] = field(factory=list)
+    charset: Field[str | None] = field(default=None)
+    partner_code: Field[str | None] = field(default=None, key="partnerCode")
+
+
+class SearchConfig(Record, collection="search-config-v2", tag_field="recordType"):
+    """Any record of the collection."""
+
+
+class Engine(SearchConfig, tag="engine"):
+    """A search engine."""
+
+    identifier: Field[str]
+    base: Embedded[Base]
+    variants: Field[list[Variant]] = field(factory=list)
+    notes: Field[str | None] = field(default=None)
+
+
+class SpecificDefault(EmbeddedRecord):
+    """The default engine of some environments."""
+
+    default: Field[str]
+    environment: Embedded[Environment]
+
+
+class DefaultEngines(SearchConfig, tag="defaultEngines"):
+    """Which engines are the default."""
+
+    everywhere: Field[str] = field(key="globalDefault")
+    specific: Field[list[SpecificDefault]] = field(factory=list, key="specificDefaults")
+
+
+class EngineOrder(EmbeddedRecord):
+    """The order of engines in some environments."""
+
+    environment: Embedded[Environment]
+    order: Field[list[str]]
+
+
+class EngineOrders(SearchConfig, tag="engineOrders"):
+    """In which order engines are shown."""
+
+    orders: Field[list[EngineOrder]]
+
+
+class AvailableLocales(SearchConfig, tag="availableLocales"):
+    """Which locales there are."""
+
+    locales: Field[list[str]]
+
+
+# -- translations-models and regions: records with an attachment -------------------------------
+
+
+class Attachment(EmbeddedRecord):
+    """The file of a record."""
+
+    filename: Field[str]
+    hash: Field[str]
+    location: Field[str]
+    mimetype: Field[str]
+    size: Field[int]
+
+
+class TranslationModel(Record, collection="translations-models"):
+    """A file of a model that translates from one language to another."""
+
+    name: Field[str]
+    version: Field[str]
+    file_type: Field[str] = field(key="fileType")
+    from_language: Field[str] = field(key="fromLang")
+    to_language: Field[str] = field(key="toLang")
+    filter_expression: Field[str] = field(default="")
+    hash: Field[str | None] = field(default=None)
+    attachment: Embedded[Attachment]
+
+
+class Region(Record, collection="regions"):
+    """A region of the world."""
+
+    attachment: Embedded[Attachment]
