@@ -5,7 +5,8 @@ from kinto_orm.client.clients import Client as Client
 from kinto_orm.exceptions import CommitError as CommitError
 from kinto_orm.exceptions import Conflict as Conflict
 from kinto_orm.exceptions import ConflictError as ConflictError
-from kinto_orm.exceptions import InvalidId as InvalidId, KintoException as KintoException
+from kinto_orm.exceptions import InvalidId as InvalidId
+from kinto_orm.exceptions import KintoException as KintoException
 from kinto_orm.exceptions import RecordNotFound as RecordNotFound
 from kinto_orm.exceptions import UnsavedChangesWarning as UnsavedChangesWarning
 from kinto_orm.exceptions import ValidationError as ValidationError

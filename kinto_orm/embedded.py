@@ -137,9 +137,7 @@ class KintoServer:
         _require("kinto", "waitress")
         from waitress.server import create_server
 
-        return create_server(
-            self._application(), host="127.0.0.1", port=0, threads=self._threads
-        )
+        return create_server(self._application(), host="127.0.0.1", port=0, threads=self._threads)
 
     def _application(self) -> Any:
         """Return Kinto as a WSGI application, its tables made."""
@@ -244,7 +242,7 @@ def _require(*names: str) -> None:
 
 
 class _Callable(ModuleType):
-    """This module: it stands for the function `kinto_orm.embedded`, too."""
+    """A module that stands for the function `kinto_orm.embedded`, too."""
 
     def __call__(self, **options: Any) -> Any:
         return fields.embedded(**options)

@@ -210,25 +210,40 @@ _REMEDIES = {
 }
 
 
-def response_error(
-    request: Request, response: Response, *, kind: type[ResponseError] | None = None
-) -> ResponseError:
+_MISSING = {
+    "bucket": (BucketNotFound, "there is no such bucket: create it first"),
+    "collection": (CollectionNotFound, "there is no collection {}: create it, and its bucket"),
+    "record": (RecordNotFound, "there is no such record"),
+}
+
+
+def response_error(request: Request, response: Response) -> ResponseError:
     """Return the error that *response* to *request* stands for."""
-    status = response.status
-    if kind is None:
-        kind = _BY_STATUS.get(status, ServerError if status >= 500 else ResponseError)
+    status, remedy = response.status, _REMEDIES.get(response.status)
+    kind = _BY_STATUS.get(status, ServerError if status >= 500 else ResponseError)
+    if status == 404 and (missing := missing_of(response)) in _MISSING:
+        kind, remedy = _MISSING[missing]
+        remedy = remedy.format(repr(_details(response).get("id")))
     message = f"{request.method} {request.path}: {status} {_reason(response)}"
-    if remedy := _REMEDIES.get(status):
-        message += f" ({remedy})"
-    return kind(message, request=request, response=response)
+    return kind(message + (f" ({remedy})" if remedy else ""), request=request, response=response)
 
 
 def existing_of(response: Response | None) -> dict[str, Any] | None:
     """Return the object that a 412 says exists, or None (see docs/protocol.md, P2)."""
+    existing = _details(response).get("existing")
+    return existing if isinstance(existing, dict) else None
+
+
+def missing_of(response: Response) -> str:
+    """Return of what kind the object is that a 404 misses: *"record"*, *"collection"*, …"""
+    return str(_details(response).get("resource_name", ""))
+
+
+def _details(response: Response | None) -> Mapping[str, Any]:
+    """Return the *details* of an error, if they are an object."""
     body = None if response is None else response.body
     details = body.get("details") if isinstance(body, Mapping) else None
-    existing = details.get("existing") if isinstance(details, Mapping) else None
-    return existing if isinstance(existing, dict) else None
+    return details if isinstance(details, Mapping) else {}
 
 
 def _reason(response: Response) -> str:

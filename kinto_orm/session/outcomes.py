@@ -14,21 +14,19 @@ A record that is gone has three shapes (docs/protocol.md, P2); here they are one
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from kinto_orm.exceptions import (
     AnswerLost,
-    CollectionNotFound,
     Conflict,
     KintoException,
     NotAttempted,
     NotSent,
     OutcomeUnknown,
-    RecordNotFound,
-    ResponseError,
     ServerError,
     TransactionConflict,
     existing_of,
+    missing_of,
     response_error,
 )
 from kinto_orm.flow.batching import PATIENCE, settled, together_once
@@ -124,13 +122,13 @@ def judged(write: Write, response: Response, *, again: bool = False) -> Outcome 
         return Outcome(write, _DONE[change.action], response.body["data"])
     if status >= 500 or status == 409:
         return None
-    if status == 404 and missing_kind(response) != "collection":
+    if status == 404 and missing_of(response) != "collection":
         if change.action == "delete":
             return Outcome(write, Fate.DELETED)
         return _conflict(write, None)
     if status == 412:
         return _met(write, existing_of(response), again=again)
-    return _failed(write, _refusal(write, response))
+    return _failed(write, response_error(write.request, response))
 
 
 def _met(write: Write, found: Document | None, *, again: bool) -> Outcome:
@@ -260,23 +258,6 @@ def _unknown(write: Write, cause: BaseException) -> Outcome:
     )
     error.record, error.__cause__ = change.record, cause
     return Outcome(write, Fate.UNKNOWN, error=error)
-
-
-def _refusal(write: Write, response: Response) -> KintoException:
-    kinds: dict[str, type[ResponseError]] = {
-        "collection": CollectionNotFound,
-        "record": RecordNotFound,
-    }
-    kind = kinds.get(missing_kind(response) or "") if response.status == 404 else None
-    return response_error(write.request, response, kind=kind)
-
-
-def missing_kind(response: Response) -> str | None:
-    """Return of what kind the object is that a 404 misses."""
-    body: Any = response.body
-    details = body.get("details") if isinstance(body, dict) else None
-    kind = details.get("resource_name") if isinstance(details, dict) else None
-    return kind if isinstance(kind, str) else None
 
 
 def _of(write: Write, error: KintoException) -> KintoException:

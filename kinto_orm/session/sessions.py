@@ -18,6 +18,7 @@ from kinto_orm.exceptions import (
     RecordNotFound,
     StalePlanError,
     UnsavedChangesWarning,
+    missing_of,
 )
 from kinto_orm.flow import Awaiting, Blocking, Document, Program, Request, Response, operation
 from kinto_orm.models.json import same
@@ -26,7 +27,7 @@ from kinto_orm.models.records import Record
 from kinto_orm.patch_type import MergePatch, PatchType
 from kinto_orm.query.queries import AsyncQuery, Query, Select
 from kinto_orm.session.identity import IdentityMap, Key
-from kinto_orm.session.outcomes import carried_out, looked_up, missing_kind
+from kinto_orm.session.outcomes import carried_out, looked_up
 from kinto_orm.session.planning import Change, Plan, Write, planned
 from kinto_orm.session.results import DONE, CommitResult, Fate, Outcome, failure_of, result_of
 from kinto_orm.session.snapshots import adopt, base_of, is_dirty, target_of
@@ -211,7 +212,7 @@ class SessionBase:
     def _read(self, key: Key) -> Program[Document | None]:
         """Return the document of the record under *key*, or None if there is none."""
         response: Response = yield (request := Request("GET", key.path))
-        if response.status == 404 and missing_kind(response) != "collection":
+        if response.status == 404 and missing_of(response) != "collection":
             return None
         document: Document = accepted(request, response).body["data"]
         return document

@@ -101,10 +101,11 @@ def _never_connected(error: requests.RequestException) -> bool:
 
 def _cause(error: BaseException) -> str:
     """Return the innermost reason: those around it name objects and addresses in memory."""
-    inner: object = error
+    inner = error
     while True:
-        found = getattr(inner, "reason", None) or (getattr(inner, "args", None) or [None])[0]
-        if not isinstance(found, BaseException):
+        within = (getattr(inner, "reason", None), *inner.args)
+        found = next((each for each in within if isinstance(each, BaseException)), None)
+        if found is None:
             break
         inner = found
     text = str(inner)

@@ -149,9 +149,7 @@ class TestFormsOfAChange:
         del expected["address"]["zip"]
         self.commit(app, session, expected)
 
-    def test_a_nested_change_keeps_undeclared_keys(
-        self, app: App, others: int, patch: Any
-    ) -> None:
+    def test_a_nested_change_keeps_undeclared_keys(self, app: App, others: int, patch: Any) -> None:
         """Changing a nested field keeps the nested keys that the class does not declare."""
         session, todo = self.load(app, others, patch)
         expected = without_stamp(app.stored()["x"])
@@ -159,9 +157,7 @@ class TestFormsOfAChange:
         expected["address"]["city"] = "Lyon"
         self.commit(app, session, expected)
 
-    def test_an_undeclared_nested_key_is_removed(
-        self, app: App, others: int, patch: Any
-    ) -> None:
+    def test_an_undeclared_nested_key_is_removed(self, app: App, others: int, patch: Any) -> None:
         """Removing a nested key that no class declares, from `extra`, removes it."""
         session, todo = self.load(app, others, patch)
         expected = without_stamp(app.stored()["x"])

@@ -6,7 +6,6 @@ from kinto_orm.client.endpoints import objects
 from kinto_orm.client.endpoints.objects import IfMatch, Object, Permissions
 from kinto_orm.client.endpoints.server import ServerEndpoints
 from kinto_orm.client.paths import bucket_path
-from kinto_orm.exceptions import BucketNotFound
 from kinto_orm.flow import Document, Flow, operation
 from kinto_orm.patch_type import PatchType
 
@@ -28,7 +27,7 @@ class BucketEndpoints(ServerEndpoints):
             Forbidden: If there is none, or the user may not see it: Kinto tells these not apart.
             BucketNotFound: If there is none, for users who may see all.
         """
-        return (yield from objects.fetch(bucket_path(self._bucket(id)), BucketNotFound))
+        return (yield from objects.fetch(bucket_path(self._bucket(id))))
 
     @operation
     def get_buckets(self) -> Flow[list[Document]]:

@@ -6,7 +6,6 @@ from kinto_orm.client.endpoints import objects
 from kinto_orm.client.endpoints.objects import IfMatch, Object, Permissions
 from kinto_orm.client.endpoints.server import ServerEndpoints
 from kinto_orm.client.paths import collection_path, collections_path
-from kinto_orm.exceptions import CollectionNotFound
 from kinto_orm.flow import Document, Flow, operation
 from kinto_orm.patch_type import PatchType
 
@@ -29,11 +28,8 @@ class CollectionEndpoints(ServerEndpoints):
             CollectionNotFound: If there is none.
             Forbidden: If the user may not see it, or there is no such bucket.
         """
-        return (
-            yield from objects.fetch(
-                collection_path(self._bucket(bucket), self._collection(id)), CollectionNotFound
-            )
-        )
+        path = collection_path(self._bucket(bucket), self._collection(id))
+        return (yield from objects.fetch(path))
 
     @operation
     def get_collections(self, *, bucket: str | None = None) -> Flow[list[Document]]:
@@ -155,7 +151,7 @@ class CollectionEndpoints(ServerEndpoints):
             if_exists: Whether to return ``{}`` if there is none.
 
         Raises:
-            NotFound: If there is none.
+            CollectionNotFound: If there is none.
             PreconditionFailed: If it has another timestamp.
         """
         path = collection_path(self._bucket(bucket), self._collection(id))

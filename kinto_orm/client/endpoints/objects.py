@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NoReturn, TypeAlias, TypedDict
 from urllib.parse import parse_qsl, urlsplit
 
-from kinto_orm.exceptions import InvalidRequest, ResponseError, response_error
+from kinto_orm.exceptions import InvalidRequest, response_error
 from kinto_orm.flow.messages import Document, Flow, Params, Request, Response
 from kinto_orm.patch_type import BasicPatch, PatchType
 
@@ -28,11 +28,9 @@ class Object(TypedDict):
     permissions: Permissions
 
 
-def fetch(path: str, missing: type[ResponseError] | None = None) -> Flow[Object]:
-    """Return the object at *path*; raise *missing* if there is none."""
+def fetch(path: str) -> Flow[Object]:
+    """Return the object at *path*."""
     response = yield (request := Request("GET", path))
-    if response.status == 404:
-        raise response_error(request, response, kind=missing)
     found: Object = accepted(request, response).body
     return found
 

@@ -8,7 +8,6 @@ from kinto_orm.client.endpoints import objects
 from kinto_orm.client.endpoints.objects import IfMatch, Object, Permissions
 from kinto_orm.client.endpoints.server import ServerEndpoints
 from kinto_orm.client.paths import record_path, records_path
-from kinto_orm.exceptions import RecordNotFound
 from kinto_orm.flow import Document, Flow, operation
 from kinto_orm.patch_type import PatchType
 
@@ -33,7 +32,7 @@ class RecordEndpoints(ServerEndpoints):
             RecordNotFound: If there is none.
             Forbidden: If the user may not see it, or there is no such collection or bucket.
         """
-        return (yield from objects.fetch(self._record(bucket, collection, id), RecordNotFound))
+        return (yield from objects.fetch(self._record(bucket, collection, id)))
 
     @operation
     def get_records(
@@ -169,7 +168,7 @@ class RecordEndpoints(ServerEndpoints):
             if_exists: Whether to return ``{}`` if there is none.
 
         Raises:
-            NotFound: If there is none.
+            RecordNotFound: If there is none.
             PreconditionFailed: If it has another timestamp.
         """
         path = self._record(bucket, collection, id)
