@@ -19,13 +19,17 @@ sends it, in a batch or not::
     with collide(server, f"/buckets/{bucket}/collections/articles/records", 2):
         session.commit()
 
-Only writes to that list count: not reads, not writes to other collections.  A refused write
-is followed by others: to refuse the same one again when it is retried, name a second number,
-which counts from the first refusal.  In a batch of three creations, of which the second is
-refused, then retried with the first::
+Only writes to that list count: not reads, not writes to other collections; deleting a list of
+records is as many writes as records.  To refuse a retry too, name a second number: how many
+writes pass after the first refusal.  Of three creations the second one is refused here, and
+refused again when it is sent once more after the first::
 
-    with collide(server, records, 1, 1):  # Sent: 0, refused, 1; retried: 0 again, refused again.
-        ...
+    with collide(server, records, 1, 2):
+        wire.batch(a, b, c)  # 201, 409, 201: b is refused, a undone.
+        wire.batch(a, b)  # 201, 409: c and a have passed.
+        wire.batch(a, b)  # 201, 201
+
+What remains is a tombstone for each refusal, and a list whose clock is a minute ahead.
 
 With the history plugin ``collide(server, f"/buckets/{bucket}/history")`` refuses the first
 entry, which the server writes when all sub-requests are done: the whole batch is a 409.
@@ -38,6 +42,8 @@ To hold a request of the server up rather than have it refused, take a rival and
         ...
         it.rollback()  # It goes on, as if nothing had been.
     assert answer.result().status == 201
+
+For two requests of which the second comes before the first one's commit, there is `overlap`.
 
 In memory there are no such conflicts.  The only 409 is for a record that somebody else created
 between the server's look and its write: see `overtake`.
@@ -53,12 +59,15 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from threading import Event
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import psycopg2
 
 from kinto_orm.embedded import KintoServer, _registry
 
+
+First = TypeVar("First")
+Second = TypeVar("Second")
 
 #: How far ahead of the clock, in milliseconds, a collection is set: longer than any test.
 AHEAD = 60_000
@@ -218,6 +227,37 @@ def collide(server: KintoServer, path: str, *writes: int) -> Generator[None]:
         finally:
             done.set()
         refusing.result()
+
+
+def overlap(
+    server: KintoServer,
+    held_up_at: str,
+    first: Callable[[], First],
+    second: Callable[[], Second],
+    *,
+    waiting: int = 2,
+) -> tuple[First, Second]:
+    """
+    Send a request while the transaction of another one has written, but not committed.
+
+    Args:
+        server: A Kinto on PostgreSQL.
+        held_up_at: The path of a list at which the first request is held up.
+        first: Sends the first one, which must write to that list when it has written all that
+            the second one is to meet.
+        second: Sends the second one.
+        waiting: How many transactions wait before the first one may go on: 2 if the second has
+            to wait for the first; 1 if it has not, then it is done before.
+    """
+    with rival(server, held_up_at) as it, ThreadPoolExecutor(2) as pool:
+        one = pool.submit(first)
+        it.wait_for(1)
+        other = pool.submit(second)
+        if waiting == 1:
+            other.result()
+        it.wait_for(waiting)
+        it.rollback()
+        return one.result(), other.result()
 
 
 @contextmanager

@@ -10,11 +10,14 @@ import pytest
 
 from kinto_orm.embedded import KintoServer
 
-from .wire import Wire
+from .wire import Wire, sub
 
 
 #: Give the server with this storage and these settings; the same one each time.
 Tailor = Callable[..., KintoServer]
+
+#: Give the server with this storage.
+Chooser = Callable[[str], KintoServer]
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +37,7 @@ def tailored() -> Generator[Tailor]:
 
 
 @pytest.fixture(scope="session")
-def validating(tailored: Tailor) -> Callable[[str], KintoServer]:
+def validating(tailored: Tailor) -> Chooser:
     """Give a server on a storage that validates records, and has a default bucket."""
     return partial(
         tailored,
@@ -44,10 +47,10 @@ def validating(tailored: Tailor) -> Callable[[str], KintoServer]:
 
 
 @pytest.fixture(scope="session")
-def accounts(tailored: Tailor) -> Callable[[str], KintoServer]:
-    """Give a server on a storage whose users have passwords."""
-    return partial(
-        tailored,
+def accounts(tailored: Tailor) -> KintoServer:
+    """Give a server whose users have passwords."""
+    return tailored(
+        "memory",
         includes="kinto.plugins.accounts",
         account_create_principals="system.Everyone",
         **{
@@ -84,8 +87,7 @@ def nobody(server: KintoServer) -> Generator[Wire]:
 def collection(wire: Wire, bucket: str) -> str:
     """Give the path of a new collection in a new bucket."""
     path = f"/buckets/{bucket}/collections/things"
-    assert wire.put(f"/buckets/{bucket}").status == 201
-    assert wire.put(path).status == 201
+    assert wire.batch(sub("PUT", f"/buckets/{bucket}"), sub("PUT", path)).statuses == [201, 201]
     return path
 
 
@@ -93,3 +95,12 @@ def collection(wire: Wire, bucket: str) -> str:
 def records(collection: str) -> str:
     """Give the path of the list of records of a new collection."""
     return f"{collection}/records"
+
+
+@pytest.fixture
+def gate(wire: Wire, bucket: str) -> str:
+    """Give the path of a record to be, in another bucket, at which a request can be held up."""
+    path = f"/buckets/{bucket}-gate/collections/gates"
+    creations = sub("PUT", f"/buckets/{bucket}-gate"), sub("PUT", path)
+    assert wire.batch(*creations).statuses == [201, 201]
+    return f"{path}/records/gate"

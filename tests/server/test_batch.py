@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from kinto_orm.embedded import KintoServer
 
-from .collisions import collide, overtake, rival, set_ahead
-from .kinds import STORAGES, on, on_both_storages, on_memory, on_postgresql
+from .conftest import Chooser
+from .kinds import STORAGES, on_both_storages, on_memory, on_postgresql
+from .schemas import NUMBER, TEXT
 from .wire import JSON_PATCH, MERGE_PATCH, Wire, put, sub
 
 
@@ -20,12 +19,6 @@ DOCUMENT = {"drop": 1, "nested": {"a": 1, "b": 2}}
 PATCH = {"drop": None, "nested": {"a": 9}}
 MERGED = {"nested": {"a": 9, "b": 2}}
 OVERWRITTEN = {"drop": None, "nested": {"a": 9}}
-
-
-def stored(wire: Wire, records: str, record: str) -> dict[str, Any]:
-    """Return the user's part of a record."""
-    data = wire.get(f"{records}/{record}").data
-    return {key: data[key] for key in data.keys() - {"id", "last_modified"}}
 
 
 def failing(records: str) -> dict[str, Any]:
@@ -48,7 +41,7 @@ class TestBodies:
         assert answer.status == 400
         assert answer.body["details"][0]["name"] == "requests.1.body"
         assert wire.get(records).ids == ["a"]
-        assert stored(wire, records, "a") == {"n": 0}
+        assert wire.stored(records, "a") == {"n": 0}
 
     @pytest.mark.parametrize("body", ["text", 5, True])
     def test_body_must_be_a_mapping(self, wire: Wire, records: str, body: object) -> None:
@@ -65,7 +58,7 @@ class TestContentType:
         wire.store(records, {"a": DOCUMENT})
         patch = sub("PATCH", f"{records}/a", {"data": PATCH}, {"Content-Type": MERGE_PATCH})
         assert wire.batch(patch).statuses == [200]
-        assert stored(wire, records, "a") == OVERWRITTEN
+        assert wire.stored(records, "a") == OVERWRITTEN
 
     @pytest.mark.parametrize("name", ["content-type", "CONTENT-TYPE"])
     def test_survives_in_another_spelling(self, wire: Wire, records: str, name: str) -> None:
@@ -73,7 +66,7 @@ class TestContentType:
         wire.store(records, {"a": DOCUMENT})
         patch = sub("PATCH", f"{records}/a", {"data": PATCH}, {name: MERGE_PATCH})
         assert wire.batch(patch).statuses == [200]
-        assert stored(wire, records, "a") == MERGED
+        assert wire.stored(records, "a") == MERGED
 
     def test_last_of_two_spellings_wins(self, wire: Wire, records: str) -> None:
         """B2: it survives because the outer POST has the header too; else the server's is last."""
@@ -81,232 +74,7 @@ class TestContentType:
         patch = sub("PATCH", f"{records}/a", {"data": PATCH}, {"content-type": MERGE_PATCH})
         answer = wire.send("POST", "/batch", {"requests": [patch]}, content_type=None)
         assert answer.statuses == [200]
-        assert stored(wire, records, "a") == OVERWRITTEN
-
-
-class TestConflict:
-    @on_postgresql
-    @pytest.mark.parametrize("position", range(4))
-    def test_rolls_back_what_is_before_and_commits_what_is_after(
-        self, server: KintoServer, wire: Wire, records: str, position: int
-    ) -> None:
-        """B3: of four creations, those before the 409 say 201 and are absent; HTTP says 200."""
-        with collide(server, records, position):
-            answer = wire.batch(*(put(f"{records}/{n}") for n in range(4)))
-        expected = [201] * 4
-        expected[position] = 409
-        assert answer.status == 200
-        assert answer.statuses == expected
-        assert sorted(wire.get(records).ids) == [str(n) for n in range(position + 1, 4)]
-
-    @on_postgresql
-    def test_rolls_back_every_kind_of_write(
-        self, server: KintoServer, wire: Wire, collection: str, records: str
-    ) -> None:
-        """B3: updates, patches, deletions and permissions before a 409 are undone as well."""
-        wire.create(records, "put", "patch", "delete", "share")
-        before = {each["id"]: each for each in wire.get(records).data}
-        everyone = {"permissions": {"read": ["system.Everyone"]}}
-        with collide(server, records, 4):
-            answer = wire.batch(
-                put(f"{records}/put", n=9),
-                sub("PATCH", f"{records}/patch", {"data": {"n": 9}}),
-                sub("DELETE", f"{records}/delete"),
-                sub("PATCH", f"{records}/share", everyone),
-                put(f"{records}/refused"),
-                put(f"{collection}", title="after"),
-            )
-        assert answer.statuses == [200, 200, 200, 200, 409, 200]
-        assert {each["id"]: each for each in wire.get(records).data} == before
-        assert "read" not in wire.get(f"{records}/share").body["permissions"]
-        assert stored(wire, collection.removesuffix("/things"), "things") == {"title": "after"}
-
-    @on_postgresql
-    @pytest.mark.parametrize("method", ["PUT", "PATCH", "POST", "DELETE"])
-    def test_outside_a_batch(
-        self, server: KintoServer, wire: Wire, records: str, method: str
-    ) -> None:
-        """B3: a single write gets a 409 as well, is not applied, and can be sent again."""
-        wire.create(records, "a")
-        path = records if method == "POST" else f"{records}/a"
-        body = None if method == "DELETE" else {"data": {"n": 9}}
-        with collide(server, records):
-            answer = wire.send(method, path, body)
-        assert answer.status == 409
-        assert answer.body["errno"] == 122
-        assert answer.headers["Retry-After"] == "3"
-        assert wire.get(records).ids == ["a"]
-        assert stored(wire, records, "a") == {"n": 0}
-        assert wire.send(method, path, body).status == (201 if method == "POST" else 200)
-
-    @on_memory
-    def test_rolls_back_nothing_in_memory(
-        self, server: KintoServer, wire: Wire, stranger: Wire, records: str
-    ) -> None:
-        """B3: in memory the writes around a 409 are all kept."""
-        collection = records.removesuffix("/records")
-        wire.patch(collection, {"permissions": {"write": ["system.Authenticated"]}})
-
-        def create_first() -> None:
-            assert stranger.put(f"{records}/wanted", {"data": {"by": "stranger"}}).status == 201
-
-        with overtake(server, "wanted", create_first):
-            answer = wire.batch(*(put(f"{records}/{id}") for id in ("before", "wanted", "after")))
-        assert answer.status == 200
-        assert answer.statuses == [201, 409, 201]
-        assert sorted(wire.get(records).ids) == ["after", "before", "wanted"]
-        assert stored(wire, records, "wanted") == {"by": "stranger"}
-
-    @on_postgresql
-    def test_empties_a_collection_whose_deletion_it_rolls_back(
-        self, server: KintoServer, wire: Wire, collection: str, records: str, bucket: str
-    ) -> None:
-        """B3: the collection is back, its records are gone: they are purged after the batch."""
-        wire.create(records, "a", "b")
-        others = f"/buckets/{bucket}/collections/others"
-        wire.put(others)
-        with collide(server, f"{others}/records"):
-            answer = wire.batch(sub("DELETE", collection), put(f"{others}/records/refused"))
-        assert answer.statuses == [200, 409]
-        assert wire.get(collection).status == 200
-        assert wire.get(f"{records}?_since=1").data == []
-
-    @on("postgresql+history")
-    def test_leaves_history_of_what_it_rolled_back(
-        self, server: KintoServer, wire: Wire, bucket: str, records: str
-    ) -> None:
-        """B3: the history has an entry for a creation that was undone."""
-        with collide(server, records, 1):
-            answer = wire.batch(put(f"{records}/undone"), put(f"{records}/refused"))
-        assert answer.statuses == [201, 409]
-        assert wire.get(f"{records}/undone").status == 404
-        history = wire.get(f"/buckets/{bucket}/history?uri={records}/undone")
-        assert [each["action"] for each in history.data] == ["create"]
-
-
-@pytest.fixture
-def gate(wire: Wire, bucket: str) -> str:
-    """Give the path of a record in another bucket, at which a batch can be held up."""
-    path = f"/buckets/{bucket}-gate/collections/gate"
-    wire.put(f"/buckets/{bucket}-gate")
-    wire.put(path)
-    return f"{path}/records/gate"
-
-
-def two_at_once(
-    server: KintoServer,
-    held_up_at: str,
-    first: Callable[[], Any],
-    second: Callable[[], Any],
-    *,
-    waiting: int,
-) -> tuple[Any, Any]:
-    """
-    Run *second* while *first*, whose transaction is held up at a list, has not committed.
-
-    Args:
-        server: A Kinto on PostgreSQL.
-        held_up_at: The list at which the first one is held up.
-        first: What to run first; it must write to that list last.
-        second: What to run then.
-        waiting: How many transactions to wait for before the first one may go on: 2 if the
-            second has to wait for the first, 1 if it has not.
-    """
-    with rival(server, held_up_at) as it, ThreadPoolExecutor(2) as pool:
-        one = pool.submit(first)
-        it.wait_for(1)
-        other = pool.submit(second)
-        if waiting == 1:
-            other.result()
-        it.wait_for(waiting)
-        it.rollback()
-        return one.result(), other.result()
-
-
-class TestParallelBatches:
-    @on_postgresql
-    def test_to_one_collection_conflict(
-        self, server: KintoServer, wire: Wire, records: str, gate: str
-    ) -> None:
-        """B4: two batches take the same last_modified; the later one has a 409 in it."""
-        set_ahead(server, records)
-        first, second = two_at_once(
-            server,
-            gate.removesuffix("/gate"),
-            lambda: wire.batch(put(f"{records}/first"), put(gate)),
-            lambda: wire.batch(put(f"{records}/second"), put(f"{records}/third")),
-            waiting=2,
-        )
-        assert first.statuses == [201, 201]
-        assert second.statuses == [409, 201]
-        assert sorted(wire.get(records).ids) == ["first", "third"]
-
-    @on_postgresql
-    def test_lose_creations_that_they_report(
-        self, server: KintoServer, wire: Wire, records: str, gate: str, bucket: str
-    ) -> None:
-        """B4: what the later batch did before its 409 says 201 and is absent."""
-        others = f"/buckets/{bucket}/collections/others"
-        wire.put(others)
-        set_ahead(server, records)
-        _, second = two_at_once(
-            server,
-            gate.removesuffix("/gate"),
-            lambda: wire.batch(put(f"{records}/first"), put(gate)),
-            lambda: wire.batch(put(f"{others}/records/lost"), put(f"{records}/second")),
-            waiting=2,
-        )
-        assert second.statuses == [201, 409]
-        assert wire.get(f"{others}/records/lost").status == 404
-
-    @on("postgresql")
-    def test_to_two_collections_do_not_conflict(
-        self, server: KintoServer, wire: Wire, records: str, gate: str, bucket: str
-    ) -> None:
-        """B4: without history, collections of one bucket have nothing to do with each other."""
-        others = f"/buckets/{bucket}/collections/others"
-        wire.put(others)
-        set_ahead(server, records)
-        set_ahead(server, f"{others}/records")
-        first, second = two_at_once(
-            server,
-            gate.removesuffix("/gate"),
-            lambda: wire.batch(put(f"{records}/first"), put(gate)),
-            lambda: wire.batch(put(f"{others}/records/second")),
-            waiting=1,
-        )
-        assert first.statuses == [201, 201]
-        assert second.statuses == [201]
-
-    @on("postgresql+history")
-    def test_to_two_collections_conflict_in_their_history(
-        self, server: KintoServer, wire: Wire, records: str, gate: str, bucket: str
-    ) -> None:
-        """B4: with history they conflict all the same; the whole later batch is a 409."""
-        others = f"/buckets/{bucket}/collections/others"
-        wire.put(others)
-        set_ahead(server, f"/buckets/{bucket}/history")
-        first, second = two_at_once(
-            server,
-            f"/buckets/{bucket}-gate/history",
-            lambda: wire.batch(put(f"{records}/first"), put(gate)),
-            lambda: wire.batch(put(f"{others}/records/second")),
-            waiting=2,
-        )
-        assert first.statuses == [201, 201]
-        assert second.status == 409
-        assert wire.get(f"{others}/records").ids == []
-
-    @on("postgresql+history")
-    def test_whole_batch_conflict(
-        self, server: KintoServer, wire: Wire, bucket: str, records: str
-    ) -> None:
-        """B4: when the POST itself is a 409, all of it is rolled back."""
-        with collide(server, f"/buckets/{bucket}/history", 1):
-            answer = wire.batch(*(put(f"{records}/{n}") for n in range(3)))
-        assert answer.status == 409
-        assert answer.headers["Retry-After"] == "3"
-        assert wire.get(records).ids == []
+        assert wire.stored(records, "a") == OVERWRITTEN
 
 
 class TestServerError:
@@ -421,21 +189,17 @@ class TestHeadersOfThePost:
         assert answer.responses[0].data == {"x": 1}
 
 
-STRING = {"type": "object", "properties": {"title": {"type": "string"}}}
-INTEGER = {"type": "object", "properties": {"title": {"type": "integer"}}}
-
-
 class TestCachedSchema:
     @pytest.fixture(params=STORAGES)
-    def server(self, request: pytest.FixtureRequest, validating: Any) -> Any:
+    def server(self, request: pytest.FixtureRequest, validating: Chooser) -> KintoServer:
         return validating(request.param)
 
     def test_is_the_one_before_the_batch(self, wire: Wire, collection: str, records: str) -> None:
         """B10: a record is validated with the schema that the batch itself has replaced."""
-        wire.put(collection, {"data": {"schema": STRING}})
+        wire.put(collection, {"data": {"schema": TEXT}})
         answer = wire.batch(
             put(f"{records}/a", title="text"),
-            put(collection, schema=INTEGER),
+            put(collection, schema=NUMBER),
             put(f"{records}/b", title="text"),
             put(f"{records}/c", title=1),
         )
@@ -445,9 +209,9 @@ class TestCachedSchema:
         self, wire: Wire, collection: str, records: str
     ) -> None:
         """B10: the first record of a batch decides which schema that is."""
-        wire.put(collection, {"data": {"schema": STRING}})
+        wire.put(collection, {"data": {"schema": TEXT}})
         answer = wire.batch(
-            put(collection, schema=INTEGER),
+            put(collection, schema=NUMBER),
             put(f"{records}/a", title="text"),
             put(f"{records}/b", title=1),
         )
@@ -550,5 +314,5 @@ class TestShape:
             ],
         }
         assert wire.post("/batch", body).statuses == [201, 201, 412, 412]
-        assert stored(wire, records, "a") == {"colour": "red", "size": {"x": 1}}
-        assert stored(wire, records, "b") == {"colour": "blue", "size": {"x": 1, "y": 2}}
+        assert wire.stored(records, "a") == {"colour": "red", "size": {"x": 1}}
+        assert wire.stored(records, "b") == {"colour": "blue", "size": {"x": 1, "y": 2}}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import pytest
 
 from kinto_orm.embedded import KintoServer
 
+from .conftest import Chooser
 from .kinds import STORAGES, on_both_storages, on_memory, on_postgresql
+from .schemas import NUMBER, TEXT
 from .wire import Wire, put
 
 
@@ -91,11 +94,11 @@ class TestIds:
 
 class TestDefaultBucket:
     @pytest.fixture(params=STORAGES)
-    def server(self, request: pytest.FixtureRequest, validating: Any) -> Any:
+    def server(self, request: pytest.FixtureRequest, validating: Chooser) -> KintoServer:
         return validating(request.param)
 
     @pytest.fixture
-    def wire(self, server: KintoServer, bucket: str) -> Any:
+    def wire(self, server: KintoServer, bucket: str) -> Generator[Wire]:
         """Give a connection as a user that no other test has, who has a bucket of his own."""
         with Wire(server.url, (bucket, "secret")) as it:
             yield it
@@ -109,9 +112,7 @@ class TestDefaultBucket:
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
     @pytest.mark.parametrize("path", ["/records", "/records/missing"])
-    def test_creates_what_is_named(
-        self, wire: Wire, real: str, method: str, path: str
-    ) -> None:
+    def test_creates_what_is_named(self, wire: Wire, real: str, method: str, path: str) -> None:
         """D3: reading or deleting records creates their bucket and their collection."""
         assert wire.get(real).status == 403
         wire.send(method, self.ALIAS + path)
@@ -129,15 +130,14 @@ class TestDefaultBucket:
         assert answer.data["id"] == f"{real.removeprefix('/buckets/')}s"
 
     def test_refuses_ids_with_its_name(self, wire: Wire) -> None:
-        """D3: in a PUT the id in the body is then not the one in the URL; without it all is well."""
+        """D3: in a PUT the id in the body is then not the one in the URL; leave it out."""
         path = f"{self.ALIAS}/records/my-default"
         assert wire.put(path, {"data": {"id": "my-default"}}).status == 400
         assert wire.put(path, {"data": {}}).status == 201
 
     def test_does_not_enforce_schemas(self, wire: Wire, real: str) -> None:
         """D3: what the real bucket refuses is taken through the alias, in a batch too."""
-        schema = {"properties": {"title": {"type": "string"}}}
-        wire.put(self.ALIAS, {"data": {"schema": schema}})
+        wire.put(self.ALIAS, {"data": {"schema": TEXT}})
         wrong = {"data": {"title": 1}}
         assert wire.put(f"{real}/collections/things/records/a", wrong).status == 400
         assert wire.put(f"{self.ALIAS}/records/a", wrong).status == 201
@@ -152,17 +152,14 @@ class TestDefaultBucket:
 
 
 class TestSchema:
-    TEXT = {"type": "object", "properties": {"title": {"type": "string"}}}
-    NUMBER = {"type": "object", "properties": {"title": {"type": "integer"}}}
-
     @pytest.fixture(params=STORAGES)
-    def server(self, request: pytest.FixtureRequest, validating: Any) -> Any:
+    def server(self, request: pytest.FixtureRequest, validating: Chooser) -> KintoServer:
         return validating(request.param)
 
     @pytest.fixture
     def version(self, wire: Wire, collection: str) -> int:
         """Give the version of a schema that wants *title* to be a string."""
-        return wire.put(collection, {"data": {"schema": self.TEXT}}).timestamp
+        return wire.put(collection, {"data": {"schema": TEXT}}).timestamp
 
     @pytest.mark.parametrize("method", ["PUT", "PATCH"])
     def test_version_is_written_into_records(
@@ -179,7 +176,7 @@ class TestSchema:
         """D4: records stay as they are, under the version they were written with."""
         wire.store(records, {"a": {"title": "text"}})
         before = wire.get(f"{records}/a").data
-        assert wire.put(collection, {"data": {"schema": self.NUMBER}}).status == 200
+        assert wire.put(collection, {"data": {"schema": NUMBER}}).status == 200
         assert wire.get(f"{records}/a").data == before
 
     @pytest.mark.usefixtures("version")
@@ -189,51 +186,42 @@ class TestSchema:
     ) -> None:
         """D4: writing permissions alone is a 400; deleting is not."""
         wire.store(records, {"a": {"title": "text"}})
-        wire.put(collection, {"data": {"schema": self.NUMBER}})
+        wire.put(collection, {"data": {"schema": NUMBER}})
         answer = wire.send(method, f"{records}/a", {"permissions": {"read": ["u:x"]}})
         assert answer.status == 400
         assert wire.delete(f"{records}/a").status == 200
 
     @pytest.mark.parametrize(
-        ("schema", "data", "name"),
+        ("schema", "data"),
         [
-            pytest.param({"properties": {"a": {"type": "string"}}}, {"a": 1}, "a", id="type"),
-            pytest.param({"required": ["a"]}, {}, "a", id="missing"),
+            pytest.param({"properties": {"a": {"type": "string"}}}, {"a": 1}, id="of a type"),
+            pytest.param({"required": ["a"]}, {}, id="that is missing"),
         ],
     )
     def test_names_the_field(
-        self,
-        wire: Wire,
-        collection: str,
-        records: str,
-        schema: dict[str, Any],
-        data: dict[str, Any],
-        name: str,
+        self, wire: Wire, collection: str, schema: dict[str, Any], data: dict[str, Any]
     ) -> None:
         """D4: ``details[].name`` is the field that is wrong."""
-        wire.put(collection, {"data": {"schema": schema}})
-        answer = wire.put(f"{records}/a", {"data": data})
-        assert answer.status == 400
-        assert [each["name"] for each in answer.body["details"]] == [name]
+        assert self.named(wire, collection, schema, data) == ["a"]
 
     @pytest.mark.parametrize(
         ("schema", "data", "name"),
         [
-            pytest.param({"required": ["a", "b"]}, {"b": 1}, "b", id="last of those required"),
+            pytest.param({"required": ["a", "b"]}, {"b": 1}, "b", id="the last one required"),
             pytest.param(
                 {"properties": {"a": {"properties": {"b": {"type": "string"}}}}},
                 {"a": {"b": 1}},
                 "b",
-                id="last of a path",
+                id="the end of a path",
             ),
             pytest.param(
                 {"properties": {"a": {"items": {"type": "string"}}}},
                 {"a": ["text", 1]},
                 1,
-                id="place in a list",
+                id="a place in a list",
             ),
             pytest.param(
-                {"additionalProperties": False}, {"a": 1}, "additionalProperties", id="keyword"
+                {"additionalProperties": False}, {"a": 1}, "additionalProperties", id="a keyword"
             ),
         ],
     )
@@ -241,10 +229,18 @@ class TestSchema:
         self,
         wire: Wire,
         collection: str,
-        records: str,
         schema: dict[str, Any],
         data: dict[str, Any],
         name: object,
     ) -> None:
         """D4: often ``details[].name`` is not the field: *a* is wrong in each of these."""
-        self.test_names_the_field(wire, collection, records, schema, data, name)  # type: ignore[arg-type]
+        assert self.named(wire, collection, schema, data) == [name]
+
+    def named(
+        self, wire: Wire, collection: str, schema: dict[str, Any], data: dict[str, Any]
+    ) -> list[object]:
+        """Return what the server names when it refuses *data* because of *schema*."""
+        wire.put(collection, {"data": {"schema": schema}})
+        answer = wire.put(f"{collection}/records/a", {"data": data})
+        assert answer.status == 400
+        return [each["name"] for each in answer.body["details"]]

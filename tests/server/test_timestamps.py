@@ -120,46 +120,39 @@ class TestTombstones:
         wire.delete(f"{records}/dead")
         return records
 
-    @pytest.mark.parametrize(
-        "asked",
-        [
-            "_since={before}",
-            "_before={after}",
-            "gt_last_modified={before}",
-            "min_last_modified={before}",
-            "lt_last_modified={after}",
-            "max_last_modified={after}",
-            "not_last_modified={before}",
-        ],
-    )
-    def test_appear_with_a_filter_on_last_modified(
-        self, wire: Wire, records: str, asked: str
-    ) -> None:
+    def test_appear_with_a_filter_on_last_modified(self, wire: Wire, records: str) -> None:
         """T5: whichever filter that is."""
         version = version_of(wire, records)
-        asked = asked.format(before=1, after=version + 1000)
-        assert wire.get(f"{records}?{asked}").ids == ["dead", "alive"]
-        dead = wire.get(f"{records}?{asked}").data[0]
-        assert dead == {"id": "dead", "last_modified": version, "deleted": True}
+        for asked in (
+            "_since=1",
+            "gt_last_modified=1",
+            "min_last_modified=1",
+            "not_last_modified=1",
+            f"_before={version + 1}",
+            f"lt_last_modified={version + 1}",
+            f"max_last_modified={version}",
+        ):
+            dead, alive = wire.get(f"{records}?{asked}").data
+            assert dead == {"id": "dead", "last_modified": version, "deleted": True}
+            assert alive["id"] == "alive"
+        assert wire.get(f"{records}?last_modified={version}").ids == ["dead"]
 
-    @pytest.mark.parametrize("asked", ["", "deleted=true", 'id="dead"', "has_n=false"])
-    def test_do_not_appear_otherwise(self, wire: Wire, records: str, asked: str) -> None:
+    def test_do_not_appear_otherwise(self, wire: Wire, records: str) -> None:
         """T5: without a filter on last_modified there are none, whatever else is asked."""
-        assert "dead" not in wire.get(f"{records}?{asked}").ids
+        expected = {"": ["alive"], "deleted=true": [], 'id="dead"': [], "has_n=false": []}
+        assert {asked: wire.get(f"{records}?{asked}").ids for asked in expected} == expected
 
-    @pytest.mark.parametrize("other", ["n=1", "has_n=true", "lt_n=9", "in_n=1,2", "like_id=alive"])
-    def test_do_not_pass_other_filters(self, wire: Wire, records: str, other: str) -> None:
+    def test_do_not_pass_other_filters(self, wire: Wire, records: str) -> None:
         """T5: another filter besides drops them, as they have no such field."""
-        assert wire.get(f"{records}?_since=1&{other}").ids == ["alive"]
+        for other in ("n=1", "has_n=true", "lt_n=9", "max_n=9", "in_n=1,2"):
+            assert wire.get(f"{records}?_since=1&{other}").ids == ["alive"]
 
-    @pytest.mark.parametrize(
-        "other", ["has_n=false", "not_n=1", "gt_n=0", "min_n=0", "exclude_n=1", "deleted=true"]
-    )
-    def test_pass_filters_that_a_missing_field_passes(
-        self, wire: Wire, records: str, other: str
-    ) -> None:
-        """T5: a filter that matches records without the field (F5) keeps them."""
-        assert "dead" in wire.get(f"{records}?_since=1&{other}").ids
+    def test_pass_filters_that_a_missing_field_passes(self, wire: Wire, records: str) -> None:
+        """T5: a filter that also matches records without the field (F5) keeps them."""
+        for other in ("has_n=false", "not_n=1", "exclude_n=1", "gt_n=1", "min_n=2"):
+            assert wire.get(f"{records}?_since=1&{other}").ids == ["dead"]
+        assert wire.get(f"{records}?_since=1&deleted=true").ids == ["dead"]
+        assert wire.get(f'{records}?_since=1&id="dead"').ids == ["dead"]
 
     def test_look_alive_without_the_flag(self, wire: Wire, records: str) -> None:
         """T5: ``_fields`` without *deleted* drops the flag, and nothing else tells."""
@@ -212,14 +205,12 @@ class TestPages:
         wire.create(records, *"abcdefghij")
         return records
 
-    @pytest.mark.parametrize(
-        ("asked", "size"), [("", 5), ("_limit=3", 3), ("_limit=7", 5), ("_limit=0", 8)]
-    )
-    def test_have_a_size(self, wire: Wire, records: str, asked: str, size: int) -> None:
+    def test_have_a_size(self, wire: Wire, records: str) -> None:
         """T6: the least of _limit, paginate_by and storage_max_fetch_size; 0 means no limit."""
-        page = wire.get(f"{records}?{asked}")
-        assert len(page.data) == size
-        assert page.next_page is not None
+        for asked, size in {"": 5, "_limit=3": 3, "_limit=7": 5, "_limit=0": 8}.items():
+            page = wire.get(f"{records}?{asked}")
+            assert len(page.data) == size
+            assert page.next_page is not None
 
     def test_are_named_as_the_configuration_says(self, wire: Wire, records: str) -> None:
         """T6: Next-Page is absolute, and may point where the client cannot go."""
@@ -257,7 +248,8 @@ class TestDefaultPages:
         """T6: storage_max_fetch_size is 10,000 where the configuration says nothing."""
         version = version_of(wire, records)
         with query(database_url(server)) as cursor:
-            cursor.execute("SET session_replication_role = replica")  # No triggers: ten times faster.
+            # Without triggers, which take a second for so many.
+            cursor.execute("SET session_replication_role = replica")
             cursor.execute(
                 "INSERT INTO objects (id, parent_id, resource_name, last_modified, deleted)"
                 " SELECT n, %s, 'record', from_epoch(%s + n), FALSE"

@@ -21,12 +21,16 @@ MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 
 
+def _any_case(headers: Headers) -> Headers:
+    return CaseInsensitiveDict(dict(headers))
+
+
 @frozen
 class Answer:
     """What came back: from the server, or for one sub-request of a batch."""
 
     status: int
-    headers: Headers = field(converter=CaseInsensitiveDict)
+    headers: Headers = field(converter=_any_case)
     #: The JSON document; without one, the text.
     body: Any
 
@@ -130,13 +134,17 @@ class Wire:
 
     def create(self, records: str, *ids: str) -> None:
         """Create records at the list *records* in the order of *ids*, each with its place, *n*."""
-        for n, each in enumerate(ids):
-            assert self.put(f"{records}/{each}", {"data": {"n": n}}).status == 201
+        self.store(records, {each: {"n": n} for n, each in enumerate(ids)})
 
     def store(self, records: str, documents: Mapping[str, Any]) -> None:
         """Create records at the list *records*, by id."""
-        for each, document in documents.items():
-            assert self.put(f"{records}/{each}", {"data": document}).status == 201
+        writes = [sub("PUT", f"{records}/{id}", {"data": it}) for id, it in documents.items()]
+        assert self.batch(*writes).statuses == [201] * len(writes)
+
+    def stored(self, records: str, record: str) -> dict[str, Any]:
+        """Return what a user has put into a record."""
+        data = self.get(f"{records}/{record}").data
+        return {key: data[key] for key in data.keys() - {"id", "last_modified"}}
 
     def walk(self, first: Answer, method: str = "GET") -> list[Answer]:
         """Return *first* and all pages that follow it."""
