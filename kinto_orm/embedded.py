@@ -19,6 +19,7 @@ import sys
 import threading
 import warnings
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -75,6 +76,7 @@ class KintoServer:
         self._threads = threads
         self._settings = settings
         self._database: subprocess.Popen[str] | None = None
+        self._database_url: str | None = None
         self._listener: Any = None
         self._thread: threading.Thread | None = None
 
@@ -89,6 +91,11 @@ class KintoServer:
             msg = "the server is not running: use it in a with statement, or call start()"
             raise EmbeddedServerError(msg)
         return f"http://127.0.0.1:{self._listener.effective_port}/v1"
+
+    @property
+    def database_url(self) -> str | None:
+        """Return the URL of the server's own PostgreSQL; None if it has none."""
+        return self._database_url
 
     def start(self) -> Self:
         """
@@ -115,7 +122,7 @@ class KintoServer:
         if listener is not None and thread is not None:
             listener.task_dispatcher.shutdown()
             # Sockets belong to the thread that polls them: it closes them; having none, it ends.
-            listener.trigger.pull_trigger(lambda: _close_all(listener))
+            _wake(listener.trigger, lambda: _close_all(listener))
             thread.join(timeout=5)
         self._stop_database()
 
@@ -192,12 +199,20 @@ class KintoServer:
         if not url:
             msg = f"PostgreSQL did not start (exit status {self._database.wait()}), see above"
             raise EmbeddedServerError(msg)
+        self._database_url = url
         return url
 
     def _stop_database(self) -> None:
-        database, self._database = self._database, None
+        database, self._database, self._database_url = self._database, None, None
         if database is not None:
             database.communicate()  # Ends its standard input, whereupon it cleans up.
+
+
+def _wake(trigger: Any, then: Callable[[], None]) -> None:
+    """Have the thread that polls call *then*, and not before it was woken for it."""
+    with trigger.lock:
+        trigger.thunks.append(then)
+        trigger._physical_pull()
 
 
 def _close_all(listener: Any) -> None:

@@ -32,7 +32,7 @@ class Field(Generic[T]):
     match records that lack the field.
     """
 
-    def __init__(self, owner: type[Any], name: str, path: str) -> None:
+    def __init__(self, owner: type[Any], name: str, path: tuple[str, ...]) -> None:
         self._owner = owner
         self._name = name
         self._path = path
@@ -108,7 +108,7 @@ class Embedded(Generic[T]):
     ``Field[str]`` as `Address.city` is.
     """
 
-    def __init__(self, owner: type[Any], name: str, path: str) -> None:
+    def __init__(self, owner: type[Any], name: str, path: tuple[str, ...]) -> None:
         self._owner = owner
         self._name = name
         self._path = path
@@ -136,7 +136,7 @@ class Embedded(Generic[T]):
         if not isinstance(inner, (Field, Embedded)):
             msg = f"{self!r} has no field {name!r}"
             raise AttributeError(msg)
-        return type(inner)(inner._owner, inner._name, f"{self._path}.{inner._path}")
+        return type(inner)(inner._owner, inner._name, (*self._path, *inner._path))
 
 
 if TYPE_CHECKING:

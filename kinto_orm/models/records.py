@@ -94,7 +94,7 @@ def _become_attrs(cls: type[Any]) -> None:
     for name, (wrapper, _) in wrapped.items():
         if wrapper is not None:
             options = getattr(attrs.fields(cls), name).metadata.get(METADATA, {})
-            setattr(cls, name, wrapper(cls, name, options.get("key") or name))
+            setattr(cls, name, wrapper(cls, name, (options.get("key") or name,)))
 
 
 def _unwrapped(hint: Any) -> tuple[type[Any] | None, Any]:

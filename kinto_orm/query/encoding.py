@@ -22,8 +22,9 @@ from kinto_orm.models.layout import layout_of
 from kinto_orm.transport.codec import encode
 
 
-#: Names of fields that filters and sorting know (F4).
-_NAME: Final = re.compile(r"[A-Za-z0-9_.]+")
+#: Keys that filters and sorting know (F4).  A dot leads into an object; in a key, only the memory
+#: storage finds it.
+_KEY: Final = re.compile(r"\w+")
 
 
 def encoded(conditions: Iterable[Condition]) -> list[tuple[str, str]]:
@@ -33,7 +34,7 @@ def encoded(conditions: Iterable[Condition]) -> list[tuple[str, str]]:
     Raises:
         UnsupportedQuery: If the server cannot be asked that.
     """
-    pairs = [_encoded(condition) for condition in conditions]
+    pairs = [_encoded(condition) for condition in conditions if not _is_idle(condition)]
     return sorted(pairs, key=lambda pair: not pair[0].startswith("has_"))
 
 
@@ -47,6 +48,16 @@ def _encoded(condition: Condition) -> tuple[str, str]:
     return name, text_of(_wire(condition.field, value))
 
 
+def is_hopeless(condition: Condition) -> bool:
+    """Tell whether nothing can fulfil *condition*: a value that is one of none."""
+    return condition.operator == "in" and not condition.value
+
+
+def _is_idle(condition: Condition) -> bool:
+    """Tell whether everything fulfils *condition*: storages read an empty list differently."""
+    return condition.operator == "exclude" and not condition.value
+
+
 def sorting(orders: Iterable[Order]) -> str:
     """Return *orders* as the value of ``_sort``; ties go by id, so that pages are stable."""
     keys = [f"{'-' if order.descending else ''}{path_of(order.field)}" for order in orders]
@@ -57,14 +68,14 @@ def sorting(orders: Iterable[Order]) -> str:
 
 def path_of(field: Field[Any]) -> str:
     """Return the path of *field*; refuse one that the server would not know."""
-    path = field._path
-    if _NAME.fullmatch(path) is None:
-        msg = (
-            f"{field!r} has the key {path!r} in documents: Kinto filters and sorts by keys of"
-            " letters, digits, '_' and '.' only. Read the records and compare here"
-        )
-        raise UnsupportedQuery(msg)
-    return path
+    for key in field._path:
+        if _KEY.fullmatch(key) is None:
+            msg = (
+                f"{field!r} has the key {key!r} in documents: Kinto filters and sorts by keys of"
+                " letters, digits and '_' only. Read the records and compare here"
+            )
+            raise UnsupportedQuery(msg)
+    return ".".join(field._path)
 
 
 def text_of(value: Any) -> str:

@@ -29,7 +29,7 @@ from kinto_orm.flow import (
 from kinto_orm.models.conditions import All, Condition, Order
 from kinto_orm.models.fields import Field
 from kinto_orm.models.records import Record
-from kinto_orm.query.encoding import encoded, sorting, text_of
+from kinto_orm.query.encoding import encoded, is_hopeless, sorting, text_of
 
 
 R = TypeVar("R", bound=Record)
@@ -43,6 +43,11 @@ class Select(Generic[R]):
     conditions: tuple[Condition, ...] = ()
     orders: tuple[Order, ...] = ()
     limit: int | None = None
+
+    @property
+    def hopeless(self) -> bool:
+        """Tell whether nothing can match, so that the server need not be asked."""
+        return any(map(is_hopeless, self.conditions))
 
     def params(self) -> list[tuple[str, str]]:
         """Return the query string of the request for the first page."""
@@ -205,22 +210,25 @@ class QueryBase(Generic[R]):
     @operation
     def count(self) -> Program[int]:
         """Return how many records there are; none is read.  A limit does not count."""
+        return (yield from self._count())
+
+    @operation
+    def exists(self) -> Program[bool]:
+        """Tell whether there is a record; none is read."""
+        return (yield from self._count()) > 0
+
+    def _count(self) -> Program[int]:
+        if self._select.hopeless:
+            return 0
         params = attrs.evolve(self._select, limit=None).params()
         with self._session._guard:
             response: Response = yield (request := Request("HEAD", self._path(), params))
         return int(accepted(request, response).headers["total-objects"])
 
-    @operation
-    def exists(self) -> Program[bool]:
-        """Tell whether there is a record; none is read."""
-        with self._session._guard:
-            response: Response = yield (
-                request := Request("HEAD", self._path(), self._select.params())
-            )
-        return int(accepted(request, response).headers["total-objects"]) > 0
-
     def _pages(self, select: Select[R]) -> Stream[R]:
         session, left = self._session, select.limit
+        if select.hopeless:
+            return
         request: Request | None = Request("GET", self._path(), select.params())
         while request is not None:
             with session._guard:

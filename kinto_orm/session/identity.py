@@ -11,7 +11,7 @@ from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.models.records import Record
 
 
-@frozen
+@frozen(order=True)
 class Key:
     """Which record it is."""
 

@@ -149,18 +149,26 @@ def planned(changes: Sequence[Change], limit: int) -> Plan:
     """
     Return the plan for *changes*, with batches of at most *limit*.
 
-    Raises:
-        UnsendableValue: If a document holds what cannot be sent; all such are named.
+    Records are created in the order in which they were added.  What exists is written in the
+    order of its keys: two batches that write the same records in opposite orders block each other
+    on PostgreSQL, and one of them fails as a whole (docs/protocol.md, B4).
     """
-    _check(changes)
+    new = [change for change in changes if change.action == "create"]
+    known = [change for change in changes if change.action != "create"]
+    changes = [*new, *sorted(known, key=lambda change: change.key)]
     parts = [changes[start : start + limit] for start in range(0, len(changes), limit)]
     return Plan(
         tuple(tuple(_write(change, alone=len(part) == 1) for change in part) for part in parts)
     )
 
 
-def _check(changes: Sequence[Change]) -> None:
-    """Refuse to plan what cannot be sent: before anything is."""
+def check(changes: Sequence[Change]) -> None:
+    """
+    Refuse what cannot be sent, before anything is.
+
+    Raises:
+        UnsendableValue: If a document holds such; all of them are named.
+    """
     faults: list[str] = []
     for change in changes:
         if change.target is not None and (fault := unsendable(change.target)) is not None:

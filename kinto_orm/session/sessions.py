@@ -28,7 +28,7 @@ from kinto_orm.patch_type import MergePatch, PatchType
 from kinto_orm.query.queries import AsyncQuery, Query, Select
 from kinto_orm.session.identity import IdentityMap, Key
 from kinto_orm.session.outcomes import carried_out, looked_up
-from kinto_orm.session.planning import Change, Plan, Write, planned
+from kinto_orm.session.planning import Change, Plan, Write, check, planned
 from kinto_orm.session.results import DONE, CommitResult, Fate, Outcome, failure_of, result_of
 from kinto_orm.session.snapshots import adopt, base_of, is_dirty, target_of
 
@@ -321,6 +321,7 @@ class SessionBase:
 
     def _planned(self) -> Program[Plan]:
         changes = list(self._changes())
+        check(changes)
         limit = 1 if len(changes) < 2 else (yield from self.client._batch_limit())
         return planned(changes, limit)
 

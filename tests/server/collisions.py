@@ -109,7 +109,8 @@ _WAITING = """
 
 def database_url(server: KintoServer) -> str:
     """Return the URL of the PostgreSQL database behind *server*."""
-    return str(registry_of(server).settings["storage_url"])
+    assert server.database_url is not None, "only PostgreSQL has such conflicts"
+    return server.database_url
 
 
 def registry_of(server: KintoServer) -> Any:

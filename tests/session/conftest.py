@@ -6,7 +6,7 @@ import asyncio
 import inspect
 
 from collections.abc import Callable, Generator, Iterable
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -78,7 +78,7 @@ class App:
         kind: Callable[..., Any] = AsyncSession if self.awaiting else Session
         return Run(self, kind(self.client() if client is None else client, **options))
 
-    def create(self, documents: Iterable[dict[str, Any]], collection: str = "todos") -> None:
+    def create(self, documents: Iterable[dict[str, Any]], collection: str | None = "todos") -> None:
         """Create a collection with *documents*, as they are."""
         self.raw.create_collection(id=collection, if_not_exists=True)
         documents = list(documents)
@@ -86,7 +86,7 @@ class App:
             for document in documents:
                 batch.create_record(data=document)
 
-    def stored(self, collection: str = "todos") -> dict[str, dict[str, Any]]:
+    def stored(self, collection: str | None = "todos") -> dict[str, dict[str, Any]]:
         """Return what the server has, by id."""
         return {each["id"]: each for each in self.raw.get_records(collection=collection)}
 
@@ -140,11 +140,11 @@ class Run:
 
         return iter(self._app.run(collected()))
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> Self:
         self._app.run((self._inner.__aenter__ if self._app.awaiting else self._inner.__enter__)())
         return self
 
-    def __exit__(self, *exc: Any) -> None:
+    def __exit__(self, *exc: object) -> None:
         leave = self._inner.__aexit__ if self._app.awaiting else self._inner.__exit__
         self._app.run(leave(*exc))
 
@@ -162,7 +162,7 @@ COMBINATIONS = (
 def app(
     request: pytest.FixtureRequest, servers: Callable[[str], KintoServer], bucket: str
 ) -> Generator[App]:
-    """Give a program with a bucket of its own; choose with ``indirect=True`` from `COMBINATIONS`."""
+    """Give a program with a bucket of its own, as each of `COMBINATIONS`."""
     waiting, _, kind = request.param.partition(" on ")
     server, awaiting = servers(kind), waiting == "awaiting"
     raw = Client(server_url=server.url, auth=server.auth, bucket=bucket, collection="todos")
