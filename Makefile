@@ -7,7 +7,7 @@ JOBS   ?= auto
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test lint docs format clean
+.PHONY: help demo test record lint docs format clean
 
 help:           ## Say what there is.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -28,6 +28,9 @@ demo: $(VENV)/demo  ## Run the main job on an embedded Kinto; DATA=dump.json: on
 
 test: $(VENV)/dev  ## Run all tests, those on PostgreSQL included.
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+record: $(VENV)/dev  ## Record the cassettes of the tests again, from a real Kinto.
+	KINTO_ORM_RECORD=1 $(BIN)/python -m pytest tests/recorded
 
 lint: $(VENV)/dev  ## Check style, types and the directions of imports.
 	$(BIN)/ruff check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 
 from collections.abc import Callable, Generator
@@ -9,6 +10,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from apps import COMBINATIONS, App
+from kinto_orm import Client
 from kinto_orm.embedded import KintoServer
 
 
@@ -42,3 +45,18 @@ def server(request: pytest.FixtureRequest, servers: Callable[[str], KintoServer]
 def bucket() -> str:
     """Give the id of a bucket that no other test uses; it does not exist yet."""
     return f"b{uuid.uuid4().hex}"
+
+
+@pytest.fixture(params=COMBINATIONS)
+def app(
+    request: pytest.FixtureRequest, servers: Callable[[str], KintoServer], bucket: str
+) -> Generator[App]:
+    """Give a program with a bucket of its own, as each of `COMBINATIONS`."""
+    waiting, _, kind = request.param.partition(" on ")
+    server, awaiting = servers(kind), waiting == "awaiting"
+    raw = Client(server_url=server.url, auth=server.auth, bucket=bucket, collection="todos")
+    raw.create_bucket()
+    raw.create_collection()
+    app = App(server, bucket, awaiting, raw, asyncio.Runner() if awaiting else None)
+    yield app
+    app.close()

@@ -7,13 +7,20 @@ What is lenient when it is read would be changed when it is written.
 
 from __future__ import annotations
 
+from datetime import time
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import cattrs
 
 from cattrs.preconf.json import make_converter
 
 from kinto_orm.models.json import copied
+
+
+#: How types become text, if not by `str`.
+_TO_TEXT: dict[type[Any], Any] = {time: time.isoformat}
 
 
 def converter() -> cattrs.Converter:
@@ -33,6 +40,9 @@ def converter() -> cattrs.Converter:
     made.register_structure_hook(bool, _strict(bool, "true or false"))
     made.register_structure_hook(int, _integer)
     made.register_structure_hook(float, _number)
+    for kind in (UUID, Decimal, time):
+        made.register_structure_hook(kind, _from_text(kind))
+        made.register_unstructure_hook(kind, _TO_TEXT.get(kind, str))
     # cattrs would hand out the value itself: a change in it would be one of what was loaded, too.
     made.register_structure_hook_func(lambda kind: kind is Any, lambda value, _: copied(value))
     know_models(made)
@@ -56,6 +66,20 @@ def _strict(kind: type[Any], called: str) -> Any:
         raise _unfit(called, value)
 
     return check
+
+
+def _from_text(kind: type[Any]) -> Any:
+    parse = getattr(kind, "fromisoformat", kind)
+
+    def structure(value: Any, _: Any) -> Any:
+        if value.__class__ is not str:
+            raise _unfit(f"a {kind.__name__} as a string", value)
+        try:
+            return parse(value)
+        except (ValueError, ArithmeticError):
+            raise _unfit(f"a {kind.__name__}", value) from None
+
+    return structure
 
 
 def _integer(value: Any, _: Any) -> int:

@@ -272,7 +272,9 @@ def load(model: type[Model], document: Any) -> Any:
 
     Raises:
         ValidationError: If it does not fit.
+        TypeError: If the class is not declared right.
     """
+    layout_of(model)
     try:
         return load_inside(model, document)
     except Exception as error:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from apps import COMBINATIONS, App
 from kinto_orm import Field, InvalidId, JSONPatch, MergePatch, Record
 from kinto_orm.models.json import same
 from remote_settings import Engine, SearchConfig, TranslationModel
 from samples import both, search_config, translation_models
-from session.conftest import COMBINATIONS, App
 from session.models import Address, Todo
 
 

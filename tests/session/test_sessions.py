@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from apps import COMBINATIONS, App
 from faults import FaultProxy
 from kinto_orm import (
     CommitError,
@@ -28,7 +29,6 @@ from kinto_orm.exceptions import (
     StalePlanError,
     UnsendableValue,
 )
-from session.conftest import COMBINATIONS, App
 from session.models import Address, Todo
 
 

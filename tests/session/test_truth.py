@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from apps import COMBINATIONS, App
 from faults import FaultProxy, HttpRequest
 from kinto_orm import Client, CommitError, ConflictError, RetryPolicy, Session
 from kinto_orm.exceptions import (
@@ -23,7 +24,6 @@ from kinto_orm.exceptions import (
     ServerError,
 )
 from server.collisions import collide, overtake
-from session.conftest import COMBINATIONS, App
 from session.models import Address, Todo
 
 

@@ -1,14 +1,12 @@
-"""A session to test with: each test runs on one that blocks and on one that awaits."""
+"""A program to test with: each test runs on sessions that block and on some that await."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
-
-import pytest
 
 from attrs import define, field
 
@@ -156,18 +154,3 @@ COMBINATIONS = (
     "awaiting on postgresql",
     "blocking on postgresql+history",
 )
-
-
-@pytest.fixture(params=COMBINATIONS)
-def app(
-    request: pytest.FixtureRequest, servers: Callable[[str], KintoServer], bucket: str
-) -> Generator[App]:
-    """Give a program with a bucket of its own, as each of `COMBINATIONS`."""
-    waiting, _, kind = request.param.partition(" on ")
-    server, awaiting = servers(kind), waiting == "awaiting"
-    raw = Client(server_url=server.url, auth=server.auth, bucket=bucket, collection="todos")
-    raw.create_bucket()
-    raw.create_collection()
-    app = App(server, bucket, awaiting, raw, asyncio.Runner() if awaiting else None)
-    yield app
-    app.close()
