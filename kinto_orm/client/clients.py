@@ -86,6 +86,13 @@ class _ClientBase(AllEndpoints):
             self._limit = batch_limit((yield from server_root()))
         return self._limit
 
+    def _recorder(self, bucket: str | None, collection: str | None) -> BatchClient:
+        """Return what records a batch, with the client's own objects where none are given."""
+        return BatchClient(
+            self.bucket_name if bucket is None else bucket,
+            self.collection_name if collection is None else collection,
+        )
+
     def _send(self, batch: BatchClient) -> Program[None]:
         """Make the requests of *batch*, and raise what failed."""
         if not batch.recorded:
@@ -157,7 +164,7 @@ class Client(_ClientBase, Blocking):
         Raises:
             KintoBatchException: If some failed; the others succeeded.
         """
-        batch = BatchClient(bucket or self.bucket_name, collection or self.collection_name)
+        batch = self._recorder(bucket, collection)
         yield batch
         self._run(self._send(batch))
 
@@ -191,7 +198,7 @@ class AsyncClient(_ClientBase, Awaiting):
         self, *, bucket: str | None = None, collection: str | None = None
     ) -> AsyncGenerator[BatchClient]:
         """Record operations; make their requests together on leaving the block."""
-        batch = BatchClient(bucket or self.bucket_name, collection or self.collection_name)
+        batch = self._recorder(bucket, collection)
         yield batch
         await self._run(self._send(batch))
 

@@ -17,6 +17,7 @@ import cattrs
 from cattrs.preconf.json import make_converter
 
 from kinto_orm.models.json import copied
+from kinto_orm.models.types import is_model
 
 
 #: How types become text, if not by `str`.
@@ -51,12 +52,8 @@ def converter() -> cattrs.Converter:
 
 def know_models(made: cattrs.Converter) -> None:
     """Have a converter *made* elsewhere know records, wherever they stand in a type."""
-    made.register_structure_hook_func(_is_model, lambda document, kind: kind._load(document))
-    made.register_unstructure_hook_func(_is_model, lambda record: record._dump())
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and hasattr(kind, "_tag_field")
+    made.register_structure_hook_func(is_model, lambda document, kind: kind._load(document))
+    made.register_unstructure_hook_func(is_model, lambda record: record._dump())
 
 
 def _strict(kind: type[Any], called: str) -> Any:

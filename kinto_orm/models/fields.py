@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 import attrs
 
 from kinto_orm.models.conditions import Condition, Order
+from kinto_orm.models.types import embedded_class
 
 
 T = TypeVar("T")
@@ -130,8 +131,6 @@ class Embedded(Generic[T]):
     def __getattr__(self, name: str) -> Field[Any] | Embedded[Any]:
         if name.startswith("__"):
             raise AttributeError(name)  # Asked by copy, pickle, inspect and the like.
-        from kinto_orm.models.layout import embedded_class
-
         inner = getattr(embedded_class(self._owner, self._name), name)
         if not isinstance(inner, (Field, Embedded)):
             msg = f"{self!r} has no field {name!r}"

@@ -14,12 +14,8 @@ changes deep inside lists and dictionaries count as any other.
 
 from __future__ import annotations
 
-import inspect
-
 from collections.abc import Callable, Mapping
-from enum import Enum
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import cattrs
@@ -31,6 +27,7 @@ from kinto_orm.exceptions import UnsendableValue, ValidationError
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.fields import METADATA
 from kinto_orm.models.json import copied, same
+from kinto_orm.models.types import is_exact, is_model, resolved_types
 
 
 if TYPE_CHECKING:
@@ -46,7 +43,6 @@ SYSTEM: Final = frozenset({"id", "last_modified", "schema"})
 BESIDE: Final = frozenset({"id", "last_modified", "extra"})
 
 _MISSING: Final = object()
-_EXACT: Final = frozenset({str, int, float, bool, NoneType, Any, list, dict})
 
 
 @frozen(eq=False)
@@ -245,9 +241,7 @@ class Layout:
 
 def _adopt_inside(value: Any, written: Any) -> None:
     """Have the embedded records in *value* know what is *written* for them now."""
-    from kinto_orm.models.records import Model
-
-    if isinstance(value, Model):
+    if is_model(type(value)):
         if isinstance(written, dict):
             layout_of(type(value)).adopt(value, written)
     elif isinstance(value, (list, tuple)) and isinstance(written, list):
@@ -318,51 +312,7 @@ def _described(error: BaseException, _: type[Any] | None) -> str:
     return str(error) or type(error).__name__
 
 
-# -- Types -------------------------------------------------------------------------------------
-
-
 def key_of(attribute: attrs.Attribute[Any]) -> str:
     """Return the key of a field in documents."""
     key: str | None = attribute.metadata.get(METADATA, {}).get("key")
     return attribute.name if key is None else key
-
-
-def is_exact(kind: Any) -> bool:
-    """Tell whether each value of *kind* has one form only in JSON."""
-    from kinto_orm.models.records import Model
-
-    origin = get_origin(kind)
-    if origin in (Union, UnionType, list, dict):
-        return all(is_exact(argument) for argument in get_args(kind))
-    if origin is Literal:
-        return not any(isinstance(value, Enum) for value in get_args(kind))
-    return kind in _EXACT or (inspect.isclass(kind) and issubclass(kind, Model))
-
-
-def embedded_class(owner: type[Any], name: str) -> type[Any]:
-    """Return the class of the object that a field holds: what is left of its type without None."""
-    kind = resolved_types(owner)[name]
-    parts = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-    (found,) = (part for part in parts if part is not NoneType)
-    return found  # type: ignore[no-any-return]
-
-
-def resolved_types(model: type[Any]) -> dict[str, Any]:
-    """
-    Return the types of the fields of *model*, by name.
-
-    Raises:
-        TypeError: If an annotation names what cannot be found.
-    """
-    names = {base.__name__: base for base in reversed(model.__mro__)}
-    for base in reversed(model.__mro__):
-        names |= base.__dict__.get("_namespace", {})
-    try:
-        attrs.resolve_types(model, None, names)
-    except NameError as error:
-        msg = (
-            f"{model.__name__}: the type of a field cannot be found: {error}. A class that is"
-            " declared in a function sees what is declared before it"
-        )
-        raise TypeError(msg) from error
-    return {attribute.name: attribute.type for attribute in attrs.fields(model)}

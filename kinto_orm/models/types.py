@@ -1,0 +1,56 @@
+"""The types of fields: found, taken apart and told apart."""
+
+from __future__ import annotations
+
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin
+
+import attrs
+
+
+_EXACT: Final = frozenset({str, int, float, bool, NoneType, Any, list, dict})
+
+
+def is_model(kind: Any) -> bool:
+    """Tell whether *kind* is a class of records, or of embedded records."""
+    return isinstance(kind, type) and hasattr(kind, "_tag_field")
+
+
+def is_exact(kind: Any) -> bool:
+    """Tell whether each value of *kind* has one form only in JSON."""
+    origin = get_origin(kind)
+    if origin in (Union, UnionType, list, dict):
+        return all(is_exact(argument) for argument in get_args(kind))
+    if origin is Literal:
+        return not any(isinstance(value, Enum) for value in get_args(kind))
+    return kind in _EXACT or is_model(kind)
+
+
+def embedded_class(owner: type[Any], name: str) -> type[Any]:
+    """Return the class of the object that a field holds: what is left of its type without None."""
+    kind = resolved_types(owner)[name]
+    parts = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    (found,) = (part for part in parts if part is not NoneType)
+    return found  # type: ignore[no-any-return]
+
+
+def resolved_types(model: type[Any]) -> dict[str, Any]:
+    """
+    Return the types of the fields of *model*, by name.
+
+    Raises:
+        TypeError: If an annotation names what cannot be found.
+    """
+    names = {base.__name__: base for base in reversed(model.__mro__)}
+    for base in reversed(model.__mro__):
+        names |= base.__dict__.get("_namespace", {})
+    try:
+        attrs.resolve_types(model, None, names)
+    except NameError as error:
+        msg = (
+            f"{model.__name__}: the type of a field cannot be found: {error}. A class that is"
+            " declared in a function sees what is declared before it"
+        )
+        raise TypeError(msg) from error
+    return {attribute.name: attribute.type for attribute in attrs.fields(model)}
