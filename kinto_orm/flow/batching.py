@@ -22,7 +22,13 @@ from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
-from kinto_orm.exceptions import KintoException, NotAttempted, existing_of, response_error
+from kinto_orm.exceptions import (
+    AnswerLost,
+    KintoException,
+    NotAttempted,
+    existing_of,
+    response_error,
+)
 from kinto_orm.flow.messages import Program, Request, Response, Sleep
 from kinto_orm.flow.retrying import RetryPolicy
 
@@ -109,7 +115,11 @@ def together_once(requests: Sequence[Request]) -> Program[list[Response]]:
         return first + (yield from together_once(requests[middle:]))
     if response.status != 200:
         raise response_error(request, response)
-    return [_part(part) for part in response.body["responses"]]
+    parts = response.body.get("responses") if isinstance(response.body, dict) else None
+    if not isinstance(parts, list) or len(parts) != len(requests):
+        msg = f"POST /batch: the answer does not have one response for each of {len(requests)}"
+        raise AnswerLost(msg, request=request, response=response)
+    return [_part(part) for part in parts]
 
 
 def _part(part: dict[str, Any]) -> Response:

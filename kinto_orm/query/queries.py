@@ -10,7 +10,7 @@ import attrs
 
 from attrs import frozen
 
-from kinto_orm.client.endpoints.objects import accepted, next_page
+from kinto_orm.client.endpoints.objects import accepted, content, next_page
 from kinto_orm.client.paths import records_path
 from kinto_orm.exceptions import MultipleRecordsFound, RecordNotFound
 from kinto_orm.flow import (
@@ -233,7 +233,7 @@ class QueryBase(Generic[R]):
         while request is not None:
             with session._guard:
                 response: Response = yield request
-            documents = accepted(request, response).body["data"][:left]
+            documents = content(request, response)[:left]
             yield Page([session._take(select.model, document) for document in documents])
             if left is not None and (left := left - len(documents)) <= 0:
                 return

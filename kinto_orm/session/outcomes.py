@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
+from kinto_orm.client.endpoints.objects import content, data_of
 from kinto_orm.exceptions import (
     AnswerLost,
     Conflict,
@@ -118,9 +119,9 @@ def judged(write: Write, response: Response, *, again: bool = False) -> Outcome 
     change, status = write.change, response.status
     if response.rehearsed:
         return Outcome(write, Fate.NOT_SENT)
-    if status < 300:
-        return Outcome(write, _DONE[change.action], response.body["data"])
-    if status >= 500 or status == 409:
+    if status < 300 and (document := data_of(response)) is not None:
+        return Outcome(write, _DONE[change.action], document)
+    if status < 300 or status >= 500 or status == 409:
         return None
     if status == 404 and missing_of(response) != "collection":
         if change.action == "delete":
@@ -195,11 +196,11 @@ def looked_up(writes: Sequence[Write], tell: Listener) -> Program[list[Write]]:
     reads = [Request("GET", write.change.key.path) for write in writes]
     responses = yield from together_once(reads)
     for read, response in zip(reads, responses, strict=True):
-        if response.status not in (200, 404):
-            raise response_error(read, response)
+        if response.status != 404:
+            content(read, response)
     left: list[Write] = []
     for write, response in zip(writes, responses, strict=True):
-        found = response.body["data"] if response.status == 200 else None
+        found = data_of(response) if response.status == 200 else None
         outcome = _seen(write, found)
         if outcome is None:
             left.append(write)

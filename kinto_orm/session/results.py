@@ -84,16 +84,20 @@ class CommitResult:
         return not (self.conflicts or self.errors or self.unknown or self.not_sent)
 
     def __str__(self) -> str:
-        counts = [
-            f"{len(getattr(self, name))} {name.replace('_', ' ')}"
-            for name in (
-                "created", "updated", "deleted", "merged", "conflicts", "errors", "unknown",
-                "not_sent", "unchanged",
-            )
-            if getattr(self, name)
-        ]  # fmt: skip
+        counts = {
+            "created": self.created,
+            "updated": self.updated,
+            "deleted": self.deleted,
+            "merged": self.merged,
+            "in conflict": self.conflicts,
+            "failed": self.errors,
+            "unknown": self.unknown,
+            "not sent": self.not_sent,
+            "unchanged": self.unchanged,
+        }
+        said = [f"{len(records)} {what}" for what, records in counts.items() if records]
         plural = "" if self.requests == 1 else "s"
-        return f"{', '.join(counts) or 'nothing to do'}; {self.requests} request{plural}"
+        return f"{', '.join(said) or 'nothing to do'}; {self.requests} request{plural}"
 
 
 def result_of(outcomes: list[Outcome], untouched: list[Record], requests: int) -> CommitResult:
@@ -124,5 +128,5 @@ def failure_of(outcomes: list[Outcome], result: CommitResult) -> CommitError | N
     if not failures:
         return None
     kind = ConflictError if len(failures) == len(result.conflicts) else CommitError
-    message = f"{len(failures)} of {len(outcomes)} changes failed ({result}):"
+    message = f"{len(failures)} of {len(outcomes)} changes were not made ({result}):"
     return kind(message, failures, result=result)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from kinto_orm.client.clients import AsyncClient, Client
-from kinto_orm.client.endpoints.objects import accepted
+from kinto_orm.client.endpoints.objects import content
 from kinto_orm.exceptions import (
     ConcurrentUseError,
     InvalidRequest,
@@ -120,7 +120,7 @@ class SessionBase(UnitOfWork):
         response: Response = yield (request := Request("GET", key.path))
         if response.status == 404 and missing_of(response) != "collection":
             return None
-        document: Document = accepted(request, response).body["data"]
+        document: Document = content(request, response)
         return document
 
     @operation
@@ -219,7 +219,7 @@ class SessionBase(UnitOfWork):
         if changes and not failed:
             plural = "" if changes == 1 else "s"
             warnings.warn(
-                f"the session was left with {changes} change{plural} that were not committed",
+                f"the session was left with {changes} uncommitted change{plural}",
                 UnsavedChangesWarning,
                 stacklevel=3,
             )

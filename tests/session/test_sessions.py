@@ -314,7 +314,7 @@ class TestStates:
     @pytest.mark.parametrize("app", COMBINATIONS[:2], indirect=True)
     def test_leaving_with_changes_warns(self, app: App) -> None:
         """Leaving the block with changes discards them, and says so; nothing is written."""
-        with pytest.warns(UnsavedChangesWarning, match="2 changes"), app.session() as session:
+        with pytest.warns(UnsavedChangesWarning, match="2 uncommitted changes"), app.session() as session:
             session.add_all([Todo(title="a"), Todo(title="b")])
         assert app.stored() == {}
 

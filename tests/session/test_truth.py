@@ -469,3 +469,30 @@ def test_a_server_that_is_killed(storage: str, bucket: str) -> None:
     assert len(result.created) in (25, 50)
     assert len(result.created) + len(result.unknown) + len(result.errors) == 75
     assert all(isinstance(error, (NotAttempted, NotSent, AnswerLost)) for error in result.errors)
+
+
+class TestStrangeAnswers:
+    """Answers that are JSON, but not Kinto's, say nothing about what was applied."""
+
+    @on_memory
+    @pytest.mark.parametrize("count", [1, 3])
+    @pytest.mark.parametrize("body", [{}, [], "x", {"responses": []}, {"data": None}])
+    def test_a_write(self, app: App, count: int, body: Any) -> None:
+        """A 200 that is not an answer to what was sent is found out about."""
+        with FaultProxy(app.server.url) as proxy:
+            session = app.session(app.client(proxy.url))
+            session.add_all(Todo(title="x") for _ in range(count))
+            session.plan()
+            proxy.answer(200, body, forward=True, when=writes)
+            result = session.commit()
+            assert len(result.created) == count
+            check(app, session, result)
+
+    @on_memory
+    def test_a_read(self, app: App) -> None:
+        """A listing that is not Kinto's is an error."""
+        with FaultProxy(app.server.url) as proxy:
+            session = app.session(app.client(proxy.url, retry=HASTY))
+            proxy.answer(200, {"hello": "world"}, times=None)
+            with pytest.raises(AnswerLost, match="not Kinto's"):
+                session.query(Todo).all()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NoReturn, TypeAlias, TypedDict
 from urllib.parse import parse_qsl, urlsplit
 
-from kinto_orm.exceptions import InvalidRequest, response_error
+from kinto_orm.exceptions import AnswerLost, InvalidRequest, response_error
 from kinto_orm.flow.messages import Document, Flow, Params, Request, Response
 from kinto_orm.patch_type import BasicPatch, PatchType
 
@@ -41,7 +41,7 @@ def fetch_all(path: str, params: Params) -> Flow[list[Document]]:
     request: Request | None = Request("GET", path, params)
     while request is not None:
         response = yield request
-        found += accepted(request, response).body["data"]
+        found += content(request, response)
         request = next_page(request, response)
     return found
 
@@ -125,7 +125,7 @@ def delete(
     response = yield (request := Request("DELETE", path, {}, headers))
     if if_exists and response.status == 404:
         return {}
-    tombstone: Document = accepted(request, response).body["data"]
+    tombstone: Document = content(request, response)
     return tombstone
 
 
@@ -155,6 +155,20 @@ def accepted(request: Request, response: Response) -> Response:
     if response.status >= 400:
         refuse(request, response)
     return response
+
+
+def content(request: Request, response: Response) -> Any:
+    """Return the *data* of *response*, or raise the error that it stands for."""
+    data = data_of(accepted(request, response))
+    if data is None:
+        msg = f"{request.method} {request.path}: the answer ({response.status}) is not Kinto's"
+        raise AnswerLost(msg, request=request, response=response)
+    return data
+
+
+def data_of(response: Response) -> Any:
+    """Return the *data* in the body of *response*, or None."""
+    return response.body.get("data") if isinstance(response.body, dict) else None
 
 
 def refuse(request: Request, response: Response) -> NoReturn:
