@@ -36,6 +36,8 @@ lint: $(VENV)/dev  ## Check style, types and the directions of imports.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy conftest.py
+	$(BIN)/mypy docs/conf.py
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 

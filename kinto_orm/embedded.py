@@ -25,7 +25,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Literal, Self
 
-from kinto_orm.exceptions import KintoException
+from kinto_orm.exceptions import EmbeddedServerError as EmbeddedServerError
 from kinto_orm.models import fields
 
 
@@ -34,10 +34,6 @@ Storage = Literal["memory", "postgresql"]
 #: Bytes up to which WebOb keeps the body of a request in memory.  It puts larger ones in files,
 #: and leaves it to the garbage collector to close these.
 _IN_MEMORY = 2**30
-
-
-class EmbeddedServerError(KintoException):
-    """The embedded server could not be started, or is not running."""
 
 
 class KintoServer:

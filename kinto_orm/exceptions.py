@@ -28,6 +28,7 @@ Everything that this package raises.
      ├── Conflict                         a record was changed elsewhere, too
      ├── KintoBatchException              some operations of a client's batch failed
      ├── OutcomeUnknown                   a write whose fate could not be found out
+     ├── EmbeddedServerError              the embedded server did not start, or does not run
      ├── NotAttempted                     a write that a failure before it kept back
      └── CommitError (ExceptionGroup)     a commit that did not succeed in everything
           └── ConflictError                 because of conflicts alone
@@ -41,6 +42,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from kinto_orm.flow.messages import Request, Response
+    from kinto_orm.session.results import CommitResult
 
 
 class KintoException(Exception):
@@ -65,9 +67,9 @@ class KintoException(Exception):
         response: Response | None = None,
     ) -> None:
         super().__init__(message)
-        self.exception = exception
-        self.request = request
-        self.response = response
+        self.exception: BaseException | None = exception
+        self.request: Request | None = request
+        self.response: Response | None = response
 
     @property
     def message(self) -> str:
@@ -190,79 +192,17 @@ class ServerError(ResponseError):
     """The server failed (5xx): for a write, the outcome is unknown."""
 
 
-_BY_STATUS: dict[int, type[ResponseError]] = {
-    400: BadRequest,
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-    409: TransactionConflict,
-    412: PreconditionFailed,
-    429: TooManyRequests,
-}
-
-_REMEDIES = {
-    401: "check the credentials",
-    403: "the user lacks the permission, or the bucket does not exist: Kinto answers 403 to both",
-    409: "the database rolled the transaction back: try again",
-    412: "it was changed, created or deleted meanwhile: read it again",
-    413: "the request is larger than the server allows: send less at a time",
-    429: "the server asks for fewer requests: wait",
-}
-
-
-_MISSING = {
-    "bucket": (BucketNotFound, "there is no such bucket: create it first"),
-    "collection": (CollectionNotFound, "there is no collection {}: create it, and its bucket"),
-    "record": (RecordNotFound, "there is no such record"),
-}
-
-
-def response_error(request: Request, response: Response) -> ResponseError:
-    """Return the error that *response* to *request* stands for."""
-    status, remedy = response.status, _REMEDIES.get(response.status)
-    kind = _BY_STATUS.get(status, ServerError if status >= 500 else ResponseError)
-    if status == 404 and (missing := missing_of(response)) in _MISSING:
-        kind, remedy = _MISSING[missing]
-        remedy = remedy.format(repr(_details(response).get("id")))
-    message = f"{request.method} {request.path}: {status} {_reason(response)}"
-    return kind(message + (f" ({remedy})" if remedy else ""), request=request, response=response)
-
-
 def existing_of(response: Response | None) -> dict[str, Any] | None:
     """Return the object that a 412 says exists, or None (see docs/protocol.md, P2)."""
-    existing = _details(response).get("existing")
+    existing = details_of(response).get("existing")
     return existing if isinstance(existing, dict) else None
 
 
-def missing_of(response: Response) -> str:
-    """Return of what kind the object is that a 404 misses: *"record"*, *"collection"*, …"""
-    return str(_details(response).get("resource_name", ""))
-
-
-def _details(response: Response | None) -> Mapping[str, Any]:
-    """Return the *details* of an error, if they are an object."""
+def details_of(response: Response | None) -> Mapping[str, Any]:
+    """Return the *details* of an error, if they are an object; else an empty one."""
     body = None if response is None else response.body
     details = body.get("details") if isinstance(body, Mapping) else None
     return details if isinstance(details, Mapping) else {}
-
-
-def _reason(response: Response) -> str:
-    body = response.body
-    if not isinstance(body, Mapping):
-        return "without an explanation"
-    parts = [body.get("error"), body.get("message"), _described(body.get("details"))]
-    return ": ".join(str(part) for part in parts if part)
-
-
-def _described(details: object) -> str:
-    """Return what the *details* of a 400 say: which field, and what is wrong with it."""
-    if not isinstance(details, Sequence) or isinstance(details, str):
-        return ""
-    found = [detail for detail in details if isinstance(detail, Mapping)]
-    return "; ".join(
-        f"{detail.get('name') or detail.get('location')}: {detail.get('description')}"
-        for detail in found
-    )
 
 
 class KintoBatchException(KintoException):
@@ -277,8 +217,8 @@ class KintoBatchException(KintoException):
     def __init__(self, exceptions: Sequence[Exception], results: Sequence[Any]) -> None:
         count = f"{len(exceptions)} of {len(results)} operations failed"
         super().__init__("\n".join([f"{count}:", *(f"  {error}" for error in exceptions)]))
-        self.exceptions = list(exceptions)
-        self.results = list(results)
+        self.exceptions: list[Exception] = list(exceptions)
+        self.results: list[Any] = list(results)
 
 
 # -- Records and sessions ----------------------------------------------------------------------
@@ -294,7 +234,7 @@ class ValidationError(KintoException, ValueError):
 
     def __init__(self, message: str, faults: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(message)
-        self.faults = tuple(faults)
+        self.faults: tuple[tuple[str, str], ...] = tuple(faults)
 
 
 class MultipleRecordsFound(KintoException):
@@ -340,11 +280,15 @@ class Conflict(KintoException):
         self.base = base
         self.local = local
         self.remote = remote
-        self.fields = tuple(fields)
+        self.fields: tuple[str, ...] = tuple(fields)
 
 
 class OutcomeUnknown(KintoException):
     """It could not be found out whether a write was applied: the server is out of reach."""
+
+
+class EmbeddedServerError(KintoException):
+    """The embedded server could not be started, or is not running."""
 
 
 class NotAttempted(KintoException):
@@ -363,20 +307,27 @@ class CommitError(ExceptionGroup[KintoException], KintoException):
         result: The `CommitResult`: what is true on the server for each record.
     """
 
-    result: Any
+    result: CommitResult
 
-    def __new__(cls, message: str, errors: Sequence[KintoException], *, result: Any) -> Self:
+    def __new__(
+        cls, message: str, errors: Sequence[KintoException], *, result: CommitResult
+    ) -> Self:
         return super().__new__(cls, message, errors)
 
-    def __init__(self, message: str, errors: Sequence[KintoException], *, result: Any) -> None:
+    def __init__(
+        self, message: str, errors: Sequence[KintoException], *, result: CommitResult
+    ) -> None:
         super().__init__(message, errors)
-        self.exception = self.request = self.response = None
+        self.exception: BaseException | None = None
+        self.request: Request | None = None
+        self.response: Response | None = None
         self.result = result
 
     def __str__(self) -> str:
         return "\n".join([self.message, *(f"  {error}" for error in self.exceptions)])
 
     def derive(self, excs: Sequence[KintoException], /) -> CommitError:  # type: ignore[override]
+        """Return an error of a part of the errors, with the same result."""
         return type(self)(self.message, excs, result=self.result)
 
 

@@ -64,4 +64,4 @@ class JSONPatch(PatchType):
     content_type = "application/json-patch+json"
 
     def __init__(self, operations: Sequence[dict[str, Any]]) -> None:
-        self.body = list(operations)
+        self.body: list[dict[str, Any]] = list(operations)

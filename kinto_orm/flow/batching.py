@@ -22,14 +22,9 @@ from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
-from kinto_orm.exceptions import (
-    AnswerLost,
-    KintoException,
-    NotAttempted,
-    existing_of,
-    response_error,
-)
+from kinto_orm.exceptions import AnswerLost, KintoException, NotAttempted, existing_of
 from kinto_orm.flow.messages import Program, Request, Response, Sleep
+from kinto_orm.flow.refusals import response_error
 from kinto_orm.flow.retrying import RetryPolicy
 
 
@@ -200,7 +195,8 @@ class Pending(Generic[T]):
     def __repr__(self) -> str:
         if self.request is not None:
             return f"<Pending {self.request.method} {self.request.path}>"
-        return f"<Pending: {'done' if self._error is None else self._error!r}>"
+        outcome = "done" if self._error is None else repr(self._error)
+        return f"<Pending: {outcome}>"
 
     def result(self) -> T:
         """

@@ -140,7 +140,6 @@ class Blocking(Driver):
 class Awaiting(Driver):
     """Runs operations in an event loop."""
 
-    _operation_gives = "Coroutine[Any, Any, {}]"
     _stream_gives = "AsyncIterator[{}]"
     _port: AwaitingPort
 

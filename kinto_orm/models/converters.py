@@ -7,6 +7,8 @@ What is lenient when it is read would be changed when it is written.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from datetime import time
 from decimal import Decimal
 from typing import Any
@@ -36,7 +38,9 @@ def converter() -> cattrs.Converter:
 
     Subclasses have it, too.
     """
-    made = make_converter(detailed_validation=True)
+    made = make_converter(
+        detailed_validation=True, unstruct_collection_overrides={AbstractSet: _in_order}
+    )
     made.register_structure_hook(str, _strict(str, "a string"))
     made.register_structure_hook(bool, _strict(bool, "true or false"))
     made.register_structure_hook(int, _integer)
@@ -54,6 +58,11 @@ def know_models(made: cattrs.Converter) -> None:
     """Have a converter *made* elsewhere know records, wherever they stand in a type."""
     made.register_structure_hook_func(is_model, lambda document, kind: kind._load(document))
     made.register_unstructure_hook_func(is_model, lambda record: record._dump())
+
+
+def _in_order(items: Iterable[Any]) -> list[Any]:
+    """Return the items of a set in an order that is the same in each process."""
+    return sorted(items, key=lambda item: (type(item).__name__, repr(item)))
 
 
 def _strict(kind: type[Any], called: str) -> Any:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 import attrs
 
+from kinto_orm.exceptions import UnsupportedQuery
 from kinto_orm.models.conditions import Condition, Order
 from kinto_orm.models.types import embedded_class
 
@@ -50,7 +51,8 @@ class Field(Generic[T]):
         def __get__(self, instance: object, owner: type[Any]) -> Any: ...
         def __set__(self, instance: Any, value: T) -> None: ...
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return object.__hash__(self)
 
     def __eq__(self, value: T) -> Condition:  # type: ignore[override]
         return self.is_(value)
@@ -90,11 +92,24 @@ class Field(Generic[T]):
 
     def in_(self, values: Iterable[T]) -> Condition:
         """Match records whose value is one of *values*."""
-        return Condition(self, "in", tuple(values))
+        return Condition(self, "in", self._several(values))
 
     def not_in(self, values: Iterable[T]) -> Condition:
         """Match records whose value is none of *values*, or missing."""
-        return Condition(self, "exclude", tuple(values))
+        return Condition(self, "exclude", self._several(values))
+
+    def _several(self, values: Iterable[T]) -> tuple[T, ...]:
+        if isinstance(values, (str, bytes)):
+            msg = f"{self!r} is compared with several values: give a list, not {values!r}"
+            raise TypeError(msg)
+        several = tuple(values)
+        if None in several and not self._keeps_null():
+            msg = (
+                f"{self!r} is missing where it is None, and Kinto cannot ask for missing or a"
+                " value at once: make two queries"
+            )
+            raise UnsupportedQuery(msg)
+        return several
 
     def _keeps_null(self) -> bool:
         attribute: attrs.Attribute[Any] = getattr(attrs.fields(self._owner), self._name)
@@ -233,5 +248,9 @@ def _attribute(
             msg = f"alias {alias!r} cannot name an argument of the constructor: use key={alias!r}"
             raise ValueError(msg)
         options["alias"] = alias
+    if isinstance(default := options.get("default"), (list, dict, set)):
+        kind = type(default).__name__
+        msg = f"default={default!r} would be one {kind} for all records: use factory={kind}"
+        raise ValueError(msg)
     ours = {"key": key or alias, "null": null}
     return attrs.field(metadata={**(metadata or {}), METADATA: ours}, **options)

@@ -14,20 +14,25 @@ changes deep inside lists and dictionaries count as any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import cattrs
 
-from attrs import frozen
+from attrs import NOTHING, frozen
+from cattrs.errors import (
+    ClassValidationError,
+    IterableValidationError,
+    StructureHandlerNotFoundError,
+)
 from cattrs.gen import make_dict_structure_fn, override
 
 from kinto_orm.exceptions import UnsendableValue, ValidationError
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.fields import METADATA
 from kinto_orm.models.json import copied, same
-from kinto_orm.models.types import is_exact, is_model, resolved_types
+from kinto_orm.models.types import is_exact, is_model, is_optional, resolved_types
 
 
 if TYPE_CHECKING:
@@ -97,20 +102,28 @@ class Layout:
 
     def __init__(self, model: type[Model]) -> None:
         self.model = model
-        self.converter = model._converter
+        self.converter: cattrs.Converter = model._converter
         types = resolved_types(model)
         attributes = [
             attribute
             for attribute in attrs.fields(model)
             if attribute.name not in BESIDE and not attribute.name.startswith("_")
         ]
-        self.specs = tuple(self._spec(each, types[each.name]) for each in attributes)
+        self.specs: tuple[Spec, ...] = tuple(
+            self._spec(each, types[each.name]) for each in attributes
+        )
         self._check_keys()
         self.system: frozenset[str] = SYSTEM if model._is_record else frozenset()
-        self.declared = frozenset(spec.key for spec in self.specs)
+        self.declared: frozenset[str] = frozenset(spec.key for spec in self.specs)
         tag_key = {model._tag_field} if model._tag is not None else set[str]()
-        self.keys = self.declared | self.system | tag_key
+        self.keys: frozenset[str] = self.declared | self.system | tag_key
         self._built = self._compiled(attributes)
+        #: Keys that the constructor wants and a document may lack: None is among the values.
+        self._optional: frozenset[str] = frozenset(
+            spec.key
+            for spec in self.specs
+            if spec.default is NOTHING and not spec.null and is_optional(types[spec.name])
+        )
         #: Defaults that are made anew each time: what a record was given must be remembered.
         self._factories = tuple(
             spec
@@ -121,7 +134,7 @@ class Layout:
     # -- Compiling -----------------------------------------------------------------------------
 
     def _spec(self, attribute: attrs.Attribute[Any], kind: Any) -> Spec:
-        structure, convert = self.converter.get_structure_hook(kind), attribute.converter
+        structure, convert = self._structure_hook(attribute.name, kind), attribute.converter
 
         def load(value: Any) -> Any:
             loaded = structure(value, kind)
@@ -136,6 +149,16 @@ class Layout:
             default=attribute.default,
             null=bool(attribute.metadata.get(METADATA, {}).get("null")),
         )
+
+    def _structure_hook(self, name: str, kind: Any) -> Callable[[Any, Any], Any]:
+        try:
+            return self.converter.get_structure_hook(kind)
+        except (StructureHandlerNotFoundError, TypeError) as error:
+            msg = (
+                f"{self.model.__name__}.{name}: it is not known how {kind} is kept in JSON. Say so"
+                f" in a converter (see kinto_orm.converter): {error}"
+            )
+            raise TypeError(msg) from error
 
     def _dump_hook(self, kind: Any) -> Callable[[Any], Any]:
         if kind is Any:
@@ -170,7 +193,10 @@ class Layout:
         if not isinstance(document, dict):
             msg = f"expected an object, found {document!r:.60}"
             raise ValueError(msg)  # noqa: TRY004 (as for all that does not fit)
-        record = self._built(document, self.model)
+        if self._optional <= document.keys():
+            record = self._built(document, self.model)
+        else:  # A key that None removed is None.
+            record = self._built({**dict.fromkeys(self._optional), **document}, self.model)
         state = record.__dict__
         if not document.keys() <= self.keys:
             state["extra"] = {
@@ -296,20 +322,30 @@ def load_inside(model: type[Model], document: Any) -> Any:
 
 def _invalid(model: type[Model], document: Any, error: Exception) -> ValidationError:
     """Return *error* as one that names the record and all that is wrong with it."""
-    messages = cattrs.transform_error(error, path="", format_exception=_described)
-    faults = []
-    for message in messages:
-        text, _, path = message.rpartition(" @ ")
-        faults.append((path.removeprefix("."), text))
+    faults = list(_faults(error, ""))
     ident = document.get("id") if isinstance(document, dict) else None
     listed = "; ".join(f"{path}: {text}" if path else text for path, text in faults)
     return ValidationError(f"{model.__name__} {ident!r} does not fit its class: {listed}", faults)
 
 
-def _described(error: BaseException, _: type[Any] | None) -> str:
-    if isinstance(error, KeyError):
-        return "a required key is missing"
-    return str(error) or type(error).__name__
+def _faults(error: BaseException, path: str) -> Iterator[tuple[str, str]]:
+    """Give what is wrong, each with its path in the document, out of the groups of cattrs."""
+    if isinstance(error, ClassValidationError):
+        keys = {spec.name: spec.key for spec in layout_of(error.cl).specs}
+        for inner, note in error.group_exceptions()[0]:
+            key = keys.get(note.name, note.name)
+            yield from _faults(inner, f"{path}.{key}" if path else key)
+        for inner in error.group_exceptions()[1]:
+            yield from _faults(inner, path)
+    elif isinstance(error, IterableValidationError):
+        for inner, item in error.group_exceptions()[0]:
+            yield from _faults(inner, f"{path}[{item.index!r}]")
+        for inner in error.group_exceptions()[1]:
+            yield from _faults(inner, path)
+    elif isinstance(error, KeyError):
+        yield path, "a required key is missing"
+    else:
+        yield path, str(error) or type(error).__name__
 
 
 def key_of(attribute: attrs.Attribute[Any]) -> str:

@@ -43,9 +43,8 @@ class Model:
         tag: str | None = None,
         tag_field: str | None = None,
         converter: cattrs.Converter | None = None,
-        **kwargs: Any,
     ) -> None:
-        super().__init_subclass__(**kwargs)
+        super().__init_subclass__()
         cls._namespace = _declared_where(cls)
         if converter is not None:
             know_models(converter)
@@ -132,13 +131,15 @@ class Record(Model):
             title: Field[str]
             done: Field[bool] = field(default=False)
 
-    Class keywords, which subclasses have, too:
+    Class keywords:
         bucket: Where its records are; if omitted, the bucket of the session's client.
         collection: In which collection.
         tag_field: The key that tells several kinds of record in one collection apart.
         tag: What that key is for this class.
         converter: A cattrs converter for types of one's own (see `converter`).
         patch: How changes are written, if not as the session says.
+
+    A subclass has those of its bases, but for *tag*.
 
     Attributes:
         id: A uuid, drawn when the record is made, if none is given.
@@ -161,10 +162,12 @@ class Record(Model):
         *,
         bucket: str | None = None,
         collection: str | None = None,
+        tag_field: str | None = None,
+        tag: str | None = None,
+        converter: cattrs.Converter | None = None,
         patch: type[PatchType] | None = None,
-        **kwargs: Any,
     ) -> None:
-        super().__init_subclass__(**kwargs)
+        super().__init_subclass__(tag=tag, tag_field=tag_field, converter=converter)
         if bucket is not None:
             cls._bucket = bucket
         if collection is not None:

@@ -27,6 +27,11 @@ def is_exact(kind: Any) -> bool:
     return kind in _EXACT or is_model(kind)
 
 
+def is_optional(kind: Any) -> bool:
+    """Tell whether None is a value of *kind*."""
+    return get_origin(kind) in (Union, UnionType) and NoneType in get_args(kind)
+
+
 def embedded_class(owner: type[Any], name: str) -> type[Any]:
     """Return the class of the object that a field holds: what is left of its type without None."""
     kind = resolved_types(owner)[name]

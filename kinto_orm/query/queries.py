@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -12,7 +12,7 @@ from attrs import frozen
 
 from kinto_orm.client.endpoints.objects import accepted, content, next_page
 from kinto_orm.client.paths import records_path
-from kinto_orm.exceptions import MultipleRecordsFound, RecordNotFound
+from kinto_orm.exceptions import InvalidRequest, MultipleRecordsFound, RecordNotFound
 from kinto_orm.flow import (
     Awaiting,
     Blocking,
@@ -81,8 +81,8 @@ class Tracker(Protocol):
         """Return the bucket and the collection of *model*."""
         ...
 
-    def _take(self, model: type[R], document: Document) -> R:
-        """Return the record of the session that *document* stands for."""
+    def _take_all(self, model: type[R], documents: Sequence[Document]) -> list[R]:
+        """Return the records of the session that *documents* stand for."""
         ...
 
     def _governed(self, program: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
@@ -104,9 +104,12 @@ class QueryBase(Generic[R]):
         self._port = session._port
 
     def __repr__(self) -> str:
-        request = Request("GET", self._path(), self._select.params())
-        query = "&".join(f"{name}={value}" for name, value in request.params)  # type: ignore[str-unpack]
-        return f"<{type(self).__name__} {request.path}?{query}>"
+        try:
+            params = self._select.params()
+        except InvalidRequest as error:
+            return f"<{type(self).__name__} {self._path()}, which cannot be asked: {error}>"
+        query = "&".join(f"{name}={value}" for name, value in params)
+        return f"<{type(self).__name__} {self._path()}?{query}>"
 
     def _governed(self, program: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         return self._session._governed(program)
@@ -147,6 +150,12 @@ class QueryBase(Generic[R]):
 
     def order_by(self, *keys: Field[Any] | Order) -> Self:
         """Sort by *keys*: ``order_by(-Todo.priority, Todo.title)``, ties by id."""
+        for key in keys:
+            if not isinstance(key, (Field, Order)):
+                msg = (
+                    f"order_by() takes fields such as {self._select.model.__name__}.id, not {key!r}"
+                )
+                raise TypeError(msg)
         orders = tuple(key if isinstance(key, Order) else Order(key) for key in keys)
         return self._with(orders=orders)
 
@@ -234,7 +243,7 @@ class QueryBase(Generic[R]):
             with session._guard:
                 response: Response = yield request
             documents = content(request, response)[:left]
-            yield Page([session._take(select.model, document) for document in documents])
+            yield Page(session._take_all(select.model, documents))
             if left is not None and (left := left - len(documents)) <= 0:
                 return
             request = next_page(request, response)

@@ -27,11 +27,10 @@ from kinto_orm.exceptions import (
     ServerError,
     TransactionConflict,
     existing_of,
-    missing_of,
-    response_error,
 )
 from kinto_orm.flow.batching import PATIENCE, settled, together_once
 from kinto_orm.flow.messages import Document, Program, Request, Response, Sleep
+from kinto_orm.flow.refusals import missing_of, response_error
 from kinto_orm.flow.retrying import RetryPolicy
 from kinto_orm.session.planning import Plan, Write
 from kinto_orm.session.results import Fate, Outcome
@@ -117,6 +116,7 @@ def judged(write: Write, response: Response, *, again: bool = False) -> Outcome 
         again: Whether it had been sent before, so that what is found may be its own doing.
     """
     change, status = write.change, response.status
+    again = again or change.attempted
     if response.rehearsed:
         return Outcome(write, Fate.NOT_SENT)
     if status < 300 and (document := data_of(response)) is not None:
@@ -230,9 +230,14 @@ def _conflict(write: Write, remote: Document | None) -> Outcome:
     at = f" at {remote.get('last_modified')}" if remote is not None else ""
     since = "" if change.version is None else f" since it was loaded ({change.version})"
     both = f"; both sides changed {', '.join(fields)}" if fields and remote is not None else ""
+    remedy = (
+        "expunge it, or add a new record"
+        if remote is None
+        else "refresh it, make the change again and commit"
+    )
     msg = (
         f"{type(change.record).__name__} {change.key} {happened}{at}{since}{both}. Nothing was"
-        " written to it: refresh it, make the change again and commit"
+        f" written to it: {remedy}"
     )
     error = Conflict(
         msg,

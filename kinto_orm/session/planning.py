@@ -18,9 +18,10 @@ from typing import Any, Final, Literal, TypeAlias
 from attrs import frozen
 
 from kinto_orm.client.endpoints.objects import etag
-from kinto_orm.exceptions import UnsendableValue
+from kinto_orm.exceptions import UnsendableValue, ValidationError
 from kinto_orm.flow.batching import outer
 from kinto_orm.flow.messages import Document, Request
+from kinto_orm.models.layout import load
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import BasicPatch, JSONPatch, MergePatch, PatchType
 from kinto_orm.session.identity import Key
@@ -47,6 +48,8 @@ class Change:
         target: The document as it shall be; None if it shall go.
         version: Its timestamp when it was loaded, in milliseconds; None if it is new.
         patch: How a change is written where it travels alone.
+        attempted: Whether it was sent before, and may yet be applied: what is found on the server
+            may be its own doing.
     """
 
     record: Record
@@ -55,6 +58,7 @@ class Change:
     target: Document | None
     version: int | None
     patch: type[PatchType] = MergePatch
+    attempted: bool = False
 
     @property
     def action(self) -> Action:
@@ -164,19 +168,34 @@ def planned(changes: Sequence[Change], limit: int) -> Plan:
 
 def check(changes: Sequence[Change]) -> None:
     """
-    Refuse what cannot be sent, before anything is.
+    Refuse what cannot be sent, or could not be loaded again, before anything is sent.
 
     Raises:
-        UnsendableValue: If a document holds such; all of them are named.
+        UnsendableValue: If a document holds what cannot be sent; all such are named.
+        ValidationError: If a document does not fit its class; all such are named.
     """
-    faults: list[str] = []
+    unsent: list[str] = []
+    unfit: list[ValidationError] = []
     for change in changes:
-        if change.target is not None and (fault := unsendable(change.target)) is not None:
+        if change.target is None:
+            continue
+        if (fault := unsendable(change.target)) is not None:
             path, reason = fault
-            faults.append(f"{type(change.record).__name__} {change.key}: {path}: {reason}")
-    if faults:
-        msg = "\n".join(["nothing was sent, since these values cannot be:", *faults])
-        raise UnsendableValue(msg)
+            unsent.append(f"{type(change.record).__name__} {change.key}: {path}: {reason}")
+        try:
+            load(type(change.record), change.target)
+        except ValidationError as error:
+            unfit.append(error)
+    if unsent:
+        raise UnsendableValue(
+            "\n".join(["nothing was sent, since these values cannot be:", *unsent])
+        )
+    if unfit:
+        lines = [
+            "nothing was sent, since these records could not be loaded again:",
+            *map(str, unfit),
+        ]
+        raise ValidationError("\n".join(lines), [fault for each in unfit for fault in each.faults])
 
 
 def _write(change: Change, *, alone: bool) -> Write:

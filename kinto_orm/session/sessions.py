@@ -16,9 +16,9 @@ from kinto_orm.exceptions import (
     InvalidRequest,
     RecordNotFound,
     UnsavedChangesWarning,
-    missing_of,
 )
 from kinto_orm.flow import Awaiting, Blocking, Document, Program, Request, Response, operation
+from kinto_orm.flow.refusals import missing_of
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import MergePatch, PatchType
 from kinto_orm.query.queries import AsyncQuery, Query, Select
@@ -155,7 +155,9 @@ class SessionBase(UnitOfWork):
 
         Raises:
             UnsendableValue: If a record holds what cannot be sent.
+            ValidationError: If a record holds what its class does not allow.
             InvalidRequest: If a record was given another id.
+            TransportError: If the server cannot be asked.
         """
         with self._guard:
             yield from self._settle([])
@@ -174,7 +176,8 @@ class SessionBase(UnitOfWork):
             ConflictError: If records were changed elsewhere, and nothing worse happened.
             CommitError: If records could not be written.
             StalePlanError: If records of *plan* are not as they were then; nothing is sent.
-            UnsendableValue, InvalidRequest: As `plan`; nothing is sent.
+            UnsendableValue, ValidationError, InvalidRequest, TransportError: As `plan`; nothing is
+                sent.
         """
         with self._guard:
             outcomes: list[Outcome] = []
@@ -196,8 +199,9 @@ class SessionBase(UnitOfWork):
         """Find out what became of writes of which that is not known yet."""
         if self._unsettled:
             writes = list(self._unsettled.values())
-            yield from looked_up(writes, lambda outcome: self._note(outcome, outcomes))
+            left = yield from looked_up(writes, lambda outcome: self._note(outcome, outcomes))
             self._unsettled.clear()
+            self._attempted |= {id(write.change.record) for write in left}
 
     def _concluded(self, plan: Plan, outcomes: list[Outcome]) -> CommitResult:
         """Return the result that *outcomes* amount to, or raise the error."""

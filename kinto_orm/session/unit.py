@@ -37,6 +37,8 @@ class UnitOfWork:
         self._deleted: dict[int, Record] = {}
         #: Writes whose fate is not known, by the identity of their record.
         self._unsettled: dict[int, Write] = {}
+        #: Records of which a write was sent that had not been applied when that was looked at.
+        self._attempted: set[int] = set()
 
     # -- What is in it -------------------------------------------------------------------------
 
@@ -112,20 +114,26 @@ class UnitOfWork:
     def expunge(self, record: Record) -> None:
         """Forget *record*, with its changes; it stays as it is."""
         self._known.drop(record)
-        for kept in (self._new, self._deleted, self._unsettled):
-            kept.pop(id(record), None)
+        self._forget(record)
 
     def clear(self) -> None:
         """Forget all records, with their changes."""
-        self._known.clear()
-        self._new.clear()
-        self._deleted.clear()
-        self._unsettled.clear()
+        for kept in (self._known, self._new, self._deleted, self._unsettled, self._attempted):
+            kept.clear()
+
+    def _forget(self, record: Record) -> None:
+        """Forget what was to become of *record*."""
+        for kept in (self._new, self._deleted, self._unsettled):
+            kept.pop(id(record), None)
+        self._attempted.discard(id(record))
 
     # -- What was read -------------------------------------------------------------------------
 
     def _place(self, model: type[Record]) -> tuple[str, str]:
         """Return the bucket and the collection of *model*."""
+        if not (isinstance(model, type) and issubclass(model, Record)):
+            msg = f"{model!r} is not a class of records: derive it from Record"
+            raise TypeError(msg)
         bucket, collection = model._bucket, model._collection
         bucket = self.client.bucket_name if bucket is None else bucket
         collection = self.client.collection_name if collection is None else collection
@@ -158,6 +166,11 @@ class UnitOfWork:
             _replace(known, document)
         return known
 
+    def _take_all(self, model: type[R], documents: Iterable[Document]) -> list[R]:
+        """Return the records that *documents* stand for, without those that are to be deleted."""
+        taken = [self._take(model, document) for document in documents]
+        return [record for record in taken if id(record) not in self._deleted]
+
     def _is_clean(self, record: Record) -> bool:
         busy = (self._new, self._deleted, self._unsettled)
         return not any(id(record) in kept for kept in busy) and not is_dirty(record)
@@ -165,8 +178,7 @@ class UnitOfWork:
     def _refreshed(self, record: Record, document: Document) -> None:
         """Have *record*, whatever was to become of it, be what *document* says."""
         _replace(record, document)
-        for kept in (self._new, self._deleted, self._unsettled):
-            kept.pop(id(record), None)
+        self._forget(record)
 
     # -- What is to be written -----------------------------------------------------------------
 
@@ -190,7 +202,9 @@ class UnitOfWork:
             )
             raise InvalidRequest(msg)
         version = None if base is None else record.last_modified
-        return Change(record, key, base, target, version, record._patch or self._patch)
+        patch = record._patch or self._patch
+        attempted = id(record) in self._attempted
+        return Change(record, key, base, target, version, patch, attempted)
 
     def _check(self, plan: Plan) -> None:
         """Refuse *plan* if the records in it are not as they were when it was made."""
@@ -219,6 +233,7 @@ class UnitOfWork:
         """Take *outcome* into the session, and to *outcomes*."""
         outcomes.append(outcome)
         record = outcome.write.change.record
+        self._attempted.discard(id(record))
         if outcome.fate is Fate.UNKNOWN:
             self._unsettled[id(record)] = outcome.write
         elif outcome.fate is Fate.DELETED:

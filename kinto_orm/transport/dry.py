@@ -21,7 +21,7 @@ from kinto_orm.flow.messages import Program, Request, Response, Step
 T = TypeVar("T")
 S = TypeVar("S")
 
-logger = logging.getLogger("kinto_orm.dry_run")
+logger: logging.Logger = logging.getLogger("kinto_orm.dry_run")
 
 
 def rehearsing(program: Generator[S, Any, T]) -> Generator[S | Step, Any, T]:

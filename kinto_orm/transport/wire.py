@@ -31,6 +31,12 @@ class Timeout:
     connect: float | None = CONNECT_TIMEOUT
     read: float | None = READ_TIMEOUT
 
+    def __attrs_post_init__(self) -> None:
+        for seconds in (self.connect, self.read):
+            if seconds is not None and seconds <= 0:
+                msg = f"a time-out must be more than 0 seconds, or None for ever, not {seconds}"
+                raise ValueError(msg)
+
 
 @frozen
 class Outgoing:

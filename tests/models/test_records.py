@@ -383,7 +383,7 @@ class TestFaults:
         assert str(caught.value).startswith("Thing 'x' does not fit its class: ")
         assert {path for path, _ in caught.value.faults} == {
             "name", "count", "done", "share", "tags[1]", "colour", "price", "hour", "size", "when",
-            "place.city", "place.zip_code", "places[1]",
+            "place.city", "place.zip", "places[1]",
         }  # fmt: skip
         assert "count: expected an integer, found '3'" in str(caught.value)
 
@@ -423,3 +423,57 @@ class TestConverters:
         assert bill.to_document() == {**document, "total": "1/3"}
         with pytest.raises(ValidationError, match="total: "):
             Bill.from_document({"id": "x", "total": "much"})
+
+
+class TestBadValues:
+    """Mistakes that would only show later are refused now."""
+
+    def test_none_without_a_default(self) -> None:
+        """A field that may be None and has no default is None where the key is missing."""
+
+        class Loose(Record):
+            note: Field[str | None]
+            text: Field[str]
+
+        loose = Loose(id="x", note=None, text="a")
+        assert loose.to_document() == {"id": "x", "text": "a"}
+        again = Loose.from_document(loose.to_document())
+        assert again == loose
+        assert not is_dirty(again)
+        again.note = "b"
+        assert again.to_document() == {"id": "x", "text": "a", "note": "b"}
+        with pytest.raises(ValidationError, match="text: a required key is missing"):
+            Loose.from_document({"id": "x"})
+
+    @pytest.mark.parametrize("default", [[], {}, set()])
+    def test_a_default_for_all(self, default: Any) -> None:
+        """A list, dictionary or set as a default would be shared by all records."""
+        with pytest.raises(ValueError, match=f"use factory={type(default).__name__}"):
+            field(default=default)
+
+    def test_sets_have_an_order(self) -> None:
+        """A set is written in the same order in each process; an equal one stays as written."""
+
+        class Tagged(Record):
+            tags: Field[set[str]] = field(factory=set)
+
+        assert Tagged(tags={"c", "a", "b"}).to_document()["tags"] == ["a", "b", "c"]
+        tagged = Tagged.from_document({"id": "x", "tags": ["b", "a"]})
+        tagged.tags = {"a", "b"}
+        assert tagged.to_document()["tags"] == ["b", "a"]
+
+    def test_misspelt_class_keywords(self) -> None:
+        """A class keyword that does not exist is refused."""
+        with pytest.raises(TypeError, match="unexpected keyword argument 'colection'"):
+
+            class Wrong(Record, colection="x"):  # type: ignore[call-arg]
+                pass
+
+    def test_a_type_that_json_does_not_have(self) -> None:
+        """A type that no converter knows is an error that names the field."""
+
+        class Wrong(Record):
+            what: Field[object]
+
+        with pytest.raises(TypeError, match=r"Wrong\.what: it is not known how .*object"):
+            Wrong(what=object()).to_document()

@@ -98,7 +98,7 @@ class TestConflicts:
         with pytest.raises(ConflictError) as caught:
             session.commit()
         (conflict,) = caught.value.result.conflicts
-        assert (conflict.local, conflict.remote["title"]) == (None, "b")
+        assert (conflict.local, (conflict.remote or {})["title"]) == (None, "b")
         assert session.deleted == (todo,)
         assert app.stored()["x"]["title"] == "b"
 
@@ -126,7 +126,7 @@ class TestConflicts:
         assert "x was created elsewhere" in str(caught.value)
         (conflict,) = caught.value.result.conflicts
         assert conflict.base is None
-        assert conflict.remote["title"] == "theirs"
+        assert (conflict.remote or {})["title"] == "theirs"
         assert session.new == (todo,)
         assert app.stored()["x"]["title"] == "theirs"
 
@@ -314,7 +314,8 @@ class TestStates:
     @pytest.mark.parametrize("app", COMBINATIONS[:2], indirect=True)
     def test_leaving_with_changes_warns(self, app: App) -> None:
         """Leaving the block with changes discards them, and says so; nothing is written."""
-        with pytest.warns(UnsavedChangesWarning, match="2 uncommitted changes"), app.session() as session:
+        uncommitted = pytest.warns(UnsavedChangesWarning, match="2 uncommitted changes")
+        with uncommitted, app.session() as session:
             session.add_all([Todo(title="a"), Todo(title="b")])
         assert app.stored() == {}
 
@@ -553,3 +554,42 @@ class TestKinds:
         session.get(self.Circle, "a")
         with pytest.raises(InvalidRequest, match="is a Circle, not a Square"):
             session.get(self.Square, "a")
+
+
+class TestBadValues:
+    """What could not be loaded again is not sent."""
+
+    @pytest.mark.parametrize("app", COMBINATIONS[:2], indirect=True)
+    def test_a_value_of_the_wrong_type(self, app: App) -> None:
+        """A value that the class does not allow is refused, with the record and the path."""
+        app.create([{"id": "x", "title": "a", "address": {"city": "Paris"}}])
+        session = app.session()
+        todo = session.get_one(Todo, "x")
+        todo.address.zip_code = 75001
+        session.add(Todo(id="y", title=3))  # type: ignore[arg-type]
+        before = len(session.sent)
+        with pytest.raises(ValidationError) as caught:
+            session.commit()
+        assert len(session.sent) == before
+        assert "Todo 'x' does not fit its class: address.zip: expected" in str(caught.value)
+        assert "Todo 'y' does not fit its class: title: expected a string" in str(caught.value)
+
+    @pytest.mark.parametrize("app", [COMBINATIONS[0]], indirect=True)
+    def test_what_is_no_class_of_records(self, app: App) -> None:
+        """Asking for something else than records is an error that says so."""
+        with pytest.raises(TypeError, match="is not a class of records"):
+            app.session().query(int).all()
+        with pytest.raises(TypeError, match=r"takes fields such as Todo\.id"):
+            app.session().query(Todo).order_by("title")
+        with pytest.raises(TypeError, match="give a list"):
+            Todo.title.in_("ab")
+        with pytest.raises(KintoException, match="make two queries"):
+            Todo.note.in_(["a", None])
+
+    def test_what_is_to_be_deleted_is_not_found(self, app: App) -> None:
+        """A record that is to be deleted does not come from a query, nor from get."""
+        app.create([{"id": "x", "title": "a"}, {"id": "y", "title": "a"}])
+        session = app.session()
+        session.delete(session.get_one(Todo, "x"))
+        assert [todo.id for todo in session.query(Todo)] == ["y"]
+        assert session.get(Todo, "x") is None

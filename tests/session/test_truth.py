@@ -131,7 +131,7 @@ class TestRolledBack:
             session.commit()
         result = caught.value.result
         assert [conflict.record.id for conflict in result.conflicts] == ["n5"]
-        assert result.conflicts[0].remote["title"] == "theirs"
+        assert (result.conflicts[0].remote or {})["title"] == "theirs"
         assert (len(result.created), len(result.updated), len(result.deleted)) == (9, 10, 3)
         check(app, session, result)
 
@@ -254,7 +254,7 @@ class TestLostAnswers:
             with pytest.raises(ConflictError) as caught:
                 session.commit()
             (conflict,) = caught.value.result.conflicts
-            assert conflict.remote["title"] == "theirs"
+            assert (conflict.remote or {})["title"] == "theirs"
             assert app.stored()["x"]["title"] == "theirs"
             assert session.dirty == (todo,)
 

@@ -11,12 +11,7 @@ from kinto_orm.patch_type import PatchType
 
 
 class BucketEndpoints(ServerEndpoints):
-    """
-    Endpoints of buckets.
-
-    Everywhere: *id* is that of the bucket, if omitted that of the client; *data* is what it holds,
-    without ``last_modified``; *permissions* are lists of principals, by permission.
-    """
+    """Endpoints of buckets."""
 
     @operation
     def get_bucket(self, *, id: str | None = None) -> Flow[Object]:
@@ -48,9 +43,9 @@ class BucketEndpoints(ServerEndpoints):
         Create a bucket.
 
         Args:
-            id: See above.
-            data: See above.
-            permissions: See above.
+            id: Id of the bucket; if omitted, that of the client.
+            data: What it holds, without ``last_modified``.
+            permissions: Lists of principals, by permission.
             safe: Whether to leave a bucket that exists alone; if false, it is replaced.
             if_not_exists: Whether to return a bucket that exists.
 
@@ -74,9 +69,9 @@ class BucketEndpoints(ServerEndpoints):
         Replace a bucket, or create it.
 
         Args:
-            id: See above.
-            data: See above; if omitted, it keeps what it has.
-            permissions: See above.
+            id: Id of the bucket; if omitted, that of the client.
+            data: What it holds, without ``last_modified``; if omitted, it keeps what it has.
+            permissions: Lists of principals, by permission.
             safe: Whether to heed *if_match*.
             if_match: Timestamp that it must have, in milliseconds; "*": it must exist.  If
                 omitted, the ``last_modified`` of *data*, if that has one.
@@ -103,7 +98,7 @@ class BucketEndpoints(ServerEndpoints):
         Change a bucket.
 
         Args:
-            id: See above.
+            id: Id of the bucket; if omitted, that of the client.
             changes: What to change, as a `BasicPatch`, `MergePatch` or `JSONPatch`; instead of
                 *data* and *permissions*, which are a `BasicPatch`.
             data: Attributes to replace.
@@ -135,7 +130,7 @@ class BucketEndpoints(ServerEndpoints):
         Delete a bucket and all in it; return its tombstone.
 
         Args:
-            id: See above.
+            id: Id of the bucket; if omitted, that of the client.
             safe: Whether to heed *if_match*.
             if_match: As for `update_bucket`.
             if_exists: Whether to return ``{}`` if there is none.

@@ -11,13 +11,7 @@ from kinto_orm.patch_type import PatchType
 
 
 class CollectionEndpoints(ServerEndpoints):
-    """
-    Endpoints of collections.
-
-    Everywhere: *id* and *bucket* are the ids of the collection and its bucket, if omitted those
-    of the client; *data* is what it holds, without ``last_modified``;
-    *permissions* are lists of principals, by permission.
-    """
+    """Endpoints of collections."""
 
     @operation
     def get_collection(self, *, id: str | None = None, bucket: str | None = None) -> Flow[Object]:
@@ -51,10 +45,10 @@ class CollectionEndpoints(ServerEndpoints):
         Create a collection.
 
         Args:
-            id: See above.
-            bucket: See above.
-            data: See above.
-            permissions: See above.
+            id: Id of the collection; if omitted, that of the client.
+            bucket: Id of its bucket; if omitted, that of the client.
+            data: What it holds, without ``last_modified``.
+            permissions: Lists of principals, by permission.
             safe: Whether to leave a collection that exists alone; if false, it is replaced.
             if_not_exists: Whether to return a collection that exists.
 
@@ -79,10 +73,10 @@ class CollectionEndpoints(ServerEndpoints):
         Replace a collection, or create it.
 
         Args:
-            id: See above.
-            bucket: See above.
-            data: See above; if omitted, it keeps what it has.
-            permissions: See above.
+            id: Id of the collection; if omitted, that of the client.
+            bucket: Id of its bucket; if omitted, that of the client.
+            data: What it holds, without ``last_modified``; if omitted, it keeps what it has.
+            permissions: Lists of principals, by permission.
             safe: Whether to heed *if_match*.
             if_match: Timestamp that it must have, in milliseconds; "*": it must exist.  If
                 omitted, the ``last_modified`` of *data*, if that has one.
@@ -110,8 +104,8 @@ class CollectionEndpoints(ServerEndpoints):
         Change a collection.
 
         Args:
-            id: See above.
-            bucket: See above.
+            id: Id of the collection; if omitted, that of the client.
+            bucket: Id of its bucket; if omitted, that of the client.
             changes: What to change, as a `BasicPatch`, `MergePatch` or `JSONPatch`; instead of
                 *data* and *permissions*, which are a `BasicPatch`.
             data: Attributes to replace.
@@ -144,8 +138,8 @@ class CollectionEndpoints(ServerEndpoints):
         Delete a collection and its records; return its tombstone.
 
         Args:
-            id: See above.
-            bucket: See above.
+            id: Id of the collection; if omitted, that of the client.
+            bucket: Id of its bucket; if omitted, that of the client.
             safe: Whether to heed *if_match*.
             if_match: As for `update_collection`.
             if_exists: Whether to return ``{}`` if there is none.

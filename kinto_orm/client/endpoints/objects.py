@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any, NoReturn, TypeAlias, TypedDict
 from urllib.parse import parse_qsl, urlsplit
 
-from kinto_orm.exceptions import AnswerLost, InvalidRequest, response_error
+from kinto_orm.exceptions import AnswerLost, InvalidRequest
 from kinto_orm.flow.messages import Document, Flow, Params, Request, Response
+from kinto_orm.flow.refusals import response_error
 from kinto_orm.patch_type import BasicPatch, PatchType
 
 
@@ -105,6 +106,9 @@ def patch(
             msg = f"PATCH {path}: there is nothing to change: give changes, data or permissions"
             raise InvalidRequest(msg)
         changes = BasicPatch(data, permissions)
+    if not isinstance(changes, PatchType):
+        msg = f"changes must be a BasicPatch, MergePatch or JSONPatch, not {changes!r}"
+        raise TypeError(msg)
     known = original if original is not None else getattr(changes, "data", None)
     headers = precondition(known, safe=safe, if_match=if_match)
     headers["Content-Type"] = changes.content_type

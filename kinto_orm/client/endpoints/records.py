@@ -13,13 +13,7 @@ from kinto_orm.patch_type import PatchType
 
 
 class RecordEndpoints(ServerEndpoints):
-    """
-    Endpoints of records.
-
-    Everywhere: *id*, *collection* and *bucket* say which record, the last two if omitted those of
-    the client; *data* is what it holds, without ``last_modified``;
-    *permissions* are lists of principals, by permission.
-    """
+    """Endpoints of records."""
 
     @operation
     def get_record(
@@ -30,7 +24,8 @@ class RecordEndpoints(ServerEndpoints):
 
         Raises:
             RecordNotFound: If there is none.
-            Forbidden: If the user may not see it, or there is no such collection or bucket.
+            CollectionNotFound: If there is no such collection.
+            Forbidden: If the user may not see it, or there is no such bucket.
         """
         return (yield from objects.fetch(self._record(bucket, collection, id)))
 
@@ -61,11 +56,11 @@ class RecordEndpoints(ServerEndpoints):
         Create a record.
 
         Args:
-            id: See above; if omitted, that in *data*, or else a new uuid.
-            collection: See above.
-            bucket: See above.
-            data: See above.
-            permissions: See above.
+            id: Id of the record; if omitted, that in *data*, or else a new uuid.
+            collection: Id of its collection; if omitted, that of the client.
+            bucket: Id of its bucket; if omitted, that of the client.
+            data: What it holds, without ``last_modified``.
+            permissions: Lists of principals, by permission.
             safe: Whether to leave a record that exists alone; if false, it is replaced.
             if_not_exists: Whether to return a record that exists.
 
@@ -91,11 +86,11 @@ class RecordEndpoints(ServerEndpoints):
         Replace a record, or create it.
 
         Args:
-            id: See above; if omitted, that in *data*.
-            collection: See above.
-            bucket: See above.
-            data: See above; if omitted, it keeps what it has.
-            permissions: See above.
+            id: Id of the record; if omitted, that in *data*.
+            collection: Id of its collection; if omitted, that of the client.
+            bucket: Id of its bucket; if omitted, that of the client.
+            data: What it holds, without ``last_modified``; if omitted, it keeps what it has.
+            permissions: Lists of principals, by permission.
             safe: Whether to heed *if_match*.
             if_match: Timestamp that it must have, in milliseconds; "*": it must exist.  If
                 omitted, the ``last_modified`` of *data*, if that has one.
@@ -124,9 +119,9 @@ class RecordEndpoints(ServerEndpoints):
         Change a record.
 
         Args:
-            id: See above; if omitted, that in *original* or *data*.
-            collection: See above.
-            bucket: See above.
+            id: Id of the record; if omitted, that in *original* or *data*.
+            collection: Id of its collection; if omitted, that of the client.
+            bucket: Id of its bucket; if omitted, that of the client.
             changes: What to change, as a `BasicPatch`, `MergePatch` or `JSONPatch`; instead of
                 *data* and *permissions*, which are a `BasicPatch`.
             data: Attributes to replace.
@@ -160,9 +155,9 @@ class RecordEndpoints(ServerEndpoints):
         Delete a record; return its tombstone.
 
         Args:
-            id: See above.
-            collection: See above.
-            bucket: See above.
+            id: Id of the record.
+            collection: Id of its collection; if omitted, that of the client.
+            bucket: Id of its bucket; if omitted, that of the client.
             safe: Whether to heed *if_match*.
             if_match: As for `update_record`.
             if_exists: Whether to return ``{}`` if there is none.

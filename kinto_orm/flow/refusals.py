@@ -1,0 +1,85 @@
+"""Which error a response stands for, and what that says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from kinto_orm.exceptions import (
+    BadRequest,
+    BucketNotFound,
+    CollectionNotFound,
+    Forbidden,
+    NotFound,
+    PreconditionFailed,
+    RecordNotFound,
+    ResponseError,
+    ServerError,
+    TooManyRequests,
+    TransactionConflict,
+    Unauthorized,
+    details_of,
+)
+from kinto_orm.flow.messages import Request, Response
+
+
+_BY_STATUS: Final[dict[int, type[ResponseError]]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: TransactionConflict,
+    412: PreconditionFailed,
+    429: TooManyRequests,
+}
+
+_REMEDIES = {
+    401: "check the credentials",
+    403: "the user lacks the permission, or the bucket does not exist: Kinto answers 403 to both",
+    409: "the database rolled the transaction back: try again",
+    412: "it was changed, created or deleted meanwhile: read it again",
+    413: "the request is larger than the server allows: send less at a time",
+    429: "the server asks for fewer requests: wait",
+}
+
+
+_MISSING = {
+    "bucket": (BucketNotFound, "there is no such bucket: create it first"),
+    "collection": (CollectionNotFound, "there is no collection {}: create it, and its bucket"),
+    "record": (RecordNotFound, "there is no such record"),
+}
+
+
+def response_error(request: Request, response: Response) -> ResponseError:
+    """Return the error that *response* to *request* stands for."""
+    status, remedy = response.status, _REMEDIES.get(response.status)
+    kind = _BY_STATUS.get(status, ServerError if status >= 500 else ResponseError)
+    if status == 404 and (missing := missing_of(response)) in _MISSING:
+        kind, remedy = _MISSING[missing]
+        remedy = remedy.format(repr(details_of(response).get("id")))
+    message = f"{request.method} {request.path}: {status} {_reason(response)}"
+    return kind(message + (f" ({remedy})" if remedy else ""), request=request, response=response)
+
+
+def missing_of(response: Response) -> str:
+    """Return of what kind the object is that a 404 misses: *"record"*, *"collection"*, …"""
+    return str(details_of(response).get("resource_name", ""))
+
+
+def _reason(response: Response) -> str:
+    body = response.body
+    if not isinstance(body, Mapping):
+        return "without an explanation"
+    parts = [body.get("error"), body.get("message"), _described(body.get("details"))]
+    return ": ".join(str(part) for part in parts if part)
+
+
+def _described(details: object) -> str:
+    """Return what the *details* of a 400 say: which field, and what is wrong with it."""
+    if not isinstance(details, Sequence) or isinstance(details, str):
+        return ""
+    found = [detail for detail in details if isinstance(detail, Mapping)]
+    return "; ".join(
+        f"{detail.get('name') or detail.get('location')}: {detail.get('description')}"
+        for detail in found
+    )

@@ -1,0 +1,85 @@
+"""Clients, sessions and queries that await."""
+
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, assert_type
+
+from declared import Todo
+
+from kinto_orm import AsyncClient, AsyncSession, Client, CommitResult, MergePatch, Plan, Record
+from kinto_orm.client.clients import BatchClient
+from kinto_orm.client.endpoints.objects import Object
+from kinto_orm.flow import Pending
+from kinto_orm.query.queries import AsyncQuery
+
+
+async def clients() -> None:
+    async with AsyncClient(server_url="https://localhost/v1", auth=("ann", "x")) as client:
+        assert_type(client, AsyncClient)
+    await client.close()
+    AsyncClient()  # E
+    AsyncClient(server_url=3)  # E
+
+
+async def endpoints(client: AsyncClient) -> None:
+    coroutine = client.get_record(id="x")
+    await assert_type(coroutine, Coroutine[Any, Any, Object])
+    assert_type(await client.server_info(), dict[str, Any])
+    assert_type(await client.get_records(), list[dict[str, Any]])
+    assert_type(await client.patch_record(id="x", changes=MergePatch({})), Object)
+
+    client.get_record(id="x")["data"]  # E
+    await client.get_record("x")  # E
+    await client.get_record(id=1)  # E
+    await client.nope()  # E
+
+
+async def batches(client: AsyncClient) -> None:
+    async with client.batch() as batch:
+        assert_type(batch, BatchClient)
+        pending = batch.get_record(id="x")
+        assert_type(pending, Pending[Object])
+        await batch.get_record(id="x")  # E
+    assert_type(pending.result(), Object)
+    with client.batch() as batch:  # E
+        pass
+
+
+async def sessions(client: AsyncClient, blocking: Client, todo: Todo) -> None:
+    async with AsyncSession(client, patch=MergePatch) as session:
+        assert_type(session, AsyncSession)
+    assert_type(await session.get(Todo, "x"), Todo | None)
+    assert_type(await session.get_one(Todo, "x"), Todo)
+    assert_type(await session.plan(), Plan)
+    assert_type(await session.commit(), CommitResult)
+    assert_type(await session.commit(await session.plan()), CommitResult)
+    assert_type(session.new, tuple[Record, ...])
+    session.add(todo)
+    session.delete(todo)
+    await session.refresh(todo)
+    await session.close()
+
+    AsyncSession(blocking)  # E
+    await session.get(Todo, 1)  # E
+    await session.add(todo)  # E
+    await session.commit("plan")  # E
+    _ = session.commit().ok  # E
+    session.refresh(todo)  # E
+    with session:  # E
+        pass
+
+
+async def queries(session: AsyncSession) -> None:
+    query = session.query(Todo).filter(Todo.title == "x").order_by(-Todo.priority).limit(3)
+    assert_type(query, AsyncQuery[Todo])
+    assert_type(await query.all(), list[Todo])
+    assert_type(await query.first(), Todo | None)
+    assert_type(await query.one(), Todo)
+    assert_type(await query.count(), int)
+    assert_type(query.stream(), AsyncIterator[Todo])
+    assert_type([todo.title async for todo in query], list[str])
+
+    query.all()[0]  # E
+    _ = (await query.first()).title  # E
+    for _ in query:  # E
+        pass
+    await query.filter("x").all()  # E
