@@ -25,9 +25,11 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Literal, Self
 
-from kinto_orm.exceptions import EmbeddedServerError as EmbeddedServerError
+from kinto_orm.exceptions import EmbeddedServerError
 from kinto_orm.models import fields
 
+
+__all__ = ["EmbeddedServerError", "KintoServer", "Storage"]
 
 Storage = Literal["memory", "postgresql"]
 

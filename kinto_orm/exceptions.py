@@ -79,6 +79,18 @@ class KintoException(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What a foreign exception holds, sockets say, cannot always be copied.
+        return _revived, (type(self), self.args, {**self.__dict__, "exception": None})
+
+
+def _revived(kind: type[KintoException], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    """Return a copy of an exception, whatever the arguments of its constructor are."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
 
 # -- Before anything is sent -------------------------------------------------------------------
 
@@ -310,7 +322,11 @@ class CommitError(ExceptionGroup[KintoException], KintoException):
     result: CommitResult
 
     def __new__(
-        cls, message: str, errors: Sequence[KintoException], *, result: CommitResult
+        cls,
+        message: str,
+        errors: Sequence[KintoException],
+        *,
+        result: CommitResult | None = None,
     ) -> Self:
         return super().__new__(cls, message, errors)
 

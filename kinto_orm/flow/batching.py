@@ -19,10 +19,16 @@ at fault stands alone, so that the others do not suffer for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
-from kinto_orm.exceptions import AnswerLost, KintoException, NotAttempted, existing_of
+from kinto_orm.exceptions import (
+    AnswerLost,
+    KintoException,
+    NotAttempted,
+    TransportError,
+    existing_of,
+)
 from kinto_orm.flow.messages import Program, Request, Response, Sleep
 from kinto_orm.flow.refusals import response_error
 from kinto_orm.flow.retrying import RetryPolicy
@@ -32,6 +38,9 @@ T = TypeVar("T")
 
 #: How long to go on after a 409: other writers may keep a collection busy for a while.
 PATIENCE = RetryPolicy(attempts=12, first=0.05, longest=2.0)
+
+#: What came of a request of several: a response, or what kept it from having one.
+Answer: TypeAlias = Response | KintoException
 
 _CONFLICT = 409
 _REFUSED_WHOLE = frozenset({400, 413})
@@ -88,32 +97,35 @@ def _path(request: Request) -> str:
     return f"{path}?{urlencode(request.params)}" if request.params else path
 
 
-def together_once(requests: Sequence[Request]) -> Program[list[Response]]:
+def together_once(requests: Sequence[Request]) -> Program[list[Answer]]:
     """
-    Make *requests* in one round trip; return their responses, in order.
+    Make *requests* in one round trip; return what came of each, in order.
 
-    If the server refuses them as a whole (400, 413), halve them until the culprit stands alone.
-
-    Raises:
-        TransportError: If no usable answer came: what was applied is unknown.
-        ResponseError: If the server failed as a whole (5xx: unknown), or does not let the user in.
+    What is known of each is returned, never raised, so that the failure of some does not hide
+    what became of others.  If the server refuses them as a whole (400, 413), they are halved until
+    the culprit stands alone.
     """
     request = outer(requests)
-    response: Response = yield request
+    try:
+        response: Response = yield request
+    except KintoException as error:
+        return [error] * len(requests)
     if len(requests) == 1:
         return [response]
     if response.status == _CONFLICT:  # All of them were rolled back (B4).
         return [response] * len(requests)
     if response.status in _REFUSED_WHOLE:
         middle = len(requests) // 2
-        first = yield from together_once(requests[:middle])
+        first: list[Answer] = yield from together_once(requests[:middle])
+        if lost := next((each for each in first if isinstance(each, TransportError)), None):
+            return first + [kept_back(each, lost) for each in requests[middle:]]
         return first + (yield from together_once(requests[middle:]))
     if response.status != 200:
-        raise response_error(request, response)
+        return [response_error(request, response)] * len(requests)
     parts = response.body.get("responses") if isinstance(response.body, dict) else None
     if not isinstance(parts, list) or len(parts) != len(requests):
         msg = f"POST /batch: the answer does not have one response for each of {len(requests)}"
-        raise AnswerLost(msg, request=request, response=response)
+        return [AnswerLost(msg, request=request, response=response)] * len(requests)
     return [_part(part) for part in parts]
 
 
@@ -129,45 +141,61 @@ def _part(part: dict[str, Any]) -> Response:
 # -- Rolled back (B3) --------------------------------------------------------------------------
 
 
-def settled(
-    requests: Sequence[Request], patience: RetryPolicy = PATIENCE
-) -> Program[list[Response]]:
+def settled(requests: Sequence[Request], patience: RetryPolicy = PATIENCE) -> Program[list[Answer]]:
     """
     Make *requests* in one round trip, and again those that a 409 undid.
 
-    The 409s that are left when *patience* is at its end stand for requests of which nothing is
-    known: neither they nor those before them may be taken for applied, or for not applied.
-
-    Raises:
-        TransportError, ResponseError: As `together_once`.
+    An `AnswerLost`, a `ServerError` or a 409 stands for a request of which nothing is known:
+    whether it was applied must be looked up.  Any other error is of a request that was not.
     """
-    answers: dict[int, Response] = {}
+    answers: dict[int, Answer] = {}
     undone = list(range(len(requests)))
     for attempt in range(1, patience.attempts + 1):
-        responses = yield from together_once([requests[index] for index in undone])
-        for index, response in zip(undone, responses, strict=True):
-            answers[index] = _confirmed(requests[index], answers.get(index), response)
-        statuses = [response.status for response in responses]
-        if _CONFLICT not in statuses:
+        now = yield from together_once([requests[index] for index in undone])
+        for index, answer in zip(undone, now, strict=True):
+            answers[index] = _confirmed(requests[index], answers.get(index), answer)
+        last = _last_conflict(now)
+        if last is None:
             break
-        # The last 409 undid all before it, and is undone itself.
-        last = len(statuses) - 1 - statuses[::-1].index(_CONFLICT)
+        # It undid all before it, and is undone itself.
         undone = undone[: last + 1]
-        if attempt < patience.attempts:
+        if attempt < patience.attempts and not _as_a_whole(now):
             yield Sleep(patience.pause(attempt))
         else:
-            answers.update(dict.fromkeys(undone, responses[last]))
+            answers.update(dict.fromkeys(undone, now[last]))
+            break
     return [answers[index] for index in range(len(requests))]
 
 
-def _confirmed(request: Request, before: Response | None, now: Response) -> Response:
+def _last_conflict(answers: Sequence[Answer]) -> int | None:
+    """Return the index of the last 409, if there is one."""
+    found = [
+        index
+        for index, answer in enumerate(answers)
+        if isinstance(answer, Response) and answer.status == _CONFLICT
+    ]
+    return found[-1] if found else None
+
+
+def _as_a_whole(answers: Sequence[Answer]) -> bool:
+    """Tell whether a 409 was the answer to all at once: then `retrying` has been patient."""
+    return all(answer is answers[0] for answer in answers)
+
+
+def _confirmed(request: Request, before: Answer | None, now: Answer) -> Answer:
     """
-    Return the response that is true: *now*, or the one from *before* the repetition.
+    Return the answer that is true: *now*, or the one from *before* the repetition.
 
     A write that was not undone after all (on memory storage nothing ever is) is refused when it
-    is repeated.  It was applied if what stands in its way is what it had left there itself.
+    is repeated.  It was applied if what stands in its way is what it had left there itself.  If
+    the repetition fails, it is not known which of the two storages this is.
     """
-    if before is None or before.status >= 300:
+    if before is None:
+        return now
+    if isinstance(now, KintoException):
+        msg = f"{request.method} {request.path} was undone by a 409, and not repeated: {now}"
+        return AnswerLost(msg, now, request=request)
+    if isinstance(before, KintoException) or before.status >= 300:
         return now
     if request.method == "DELETE" and now.status == 404:
         return before
@@ -251,24 +279,23 @@ def together(recorded: Sequence[Pending[Any]], limit: int) -> Program[None]:
     """
     while waiting := [pending for pending in recorded if pending.request is not None]:
         requests = [pending.request for pending in waiting if pending.request is not None]
-        broken: KintoException | None = None
+        broken: TransportError | None = None
         for indices in chunks(requests, limit):
             if broken is not None:
                 for index in indices:
-                    waiting[index].fail(_kept_back(requests[index], broken))
+                    waiting[index].fail(kept_back(requests[index], broken))
                 continue
-            try:
-                responses = yield from settled([requests[index] for index in indices])
-            except KintoException as error:
-                broken = error
-                for index in indices:
-                    waiting[index].fail(error)
-            else:
-                for index, response in zip(indices, responses, strict=True):
-                    waiting[index].receive(response)
+            answers = yield from settled([requests[index] for index in indices])
+            for index, answer in zip(indices, answers, strict=True):
+                if isinstance(answer, Response):
+                    waiting[index].receive(answer)
+                else:
+                    waiting[index].fail(answer)
+                    broken = answer if isinstance(answer, TransportError) else broken
 
 
-def _kept_back(request: Request, cause: KintoException) -> NotAttempted:
+def kept_back(request: Request, cause: KintoException) -> NotAttempted:
+    """Return the error of a *request* that was not made because of *cause*."""
     msg = f"{request.method} {request.path} was not sent, since a request before it failed: {cause}"
     error = NotAttempted(msg, request=request)
     error.__cause__ = cause

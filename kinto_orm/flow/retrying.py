@@ -164,7 +164,9 @@ def _slow_down(response: Response, pacing: Pacing) -> Program[None]:
 
 def _wait(pacing: Pacing) -> Program[None]:
     """Wait until *pacing* allows the next request."""
+    until = pacing.until
     now: float = yield Now()
-    if pacing.until is not None and pacing.until > now:
-        yield Sleep(pacing.until - now)
-    pacing.until = None
+    if until is not None and until > now:
+        yield Sleep(until - now)
+    if pacing.until == until:  # Nobody else was asked to wait longer.
+        pacing.until = None

@@ -18,7 +18,6 @@ import cattrs
 
 from cattrs.preconf.json import make_converter
 
-from kinto_orm.models.json import copied
 from kinto_orm.models.types import is_model
 
 
@@ -48,8 +47,6 @@ def converter() -> cattrs.Converter:
     for kind in (UUID, Decimal, time):
         made.register_structure_hook(kind, _from_text(kind))
         made.register_unstructure_hook(kind, _TO_TEXT.get(kind, str))
-    # cattrs would hand out the value itself: a change in it would be one of what was loaded, too.
-    made.register_structure_hook_func(lambda kind: kind is Any, lambda value, _: copied(value))
     know_models(made)
     return made
 

@@ -28,11 +28,11 @@ from cattrs.errors import (
 )
 from cattrs.gen import make_dict_structure_fn, override
 
-from kinto_orm.exceptions import UnsendableValue, ValidationError
+from kinto_orm.exceptions import InvalidRequest, UnsendableValue, ValidationError
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.fields import METADATA
 from kinto_orm.models.json import copied, same
-from kinto_orm.models.types import is_exact, is_model, is_optional, resolved_types
+from kinto_orm.models.types import is_closed, is_exact, is_model, is_optional, resolved_types
 
 
 if TYPE_CHECKING:
@@ -77,17 +77,16 @@ class Spec:
         """Return *value* as it stands in a document."""
         return value if self.dump is None or value is None else self.dump(value)
 
-    def keeps(self, written: Any, value: Any, wire: Any) -> bool:
-        """Tell whether what is *written* in a document stands for *value*, which *wire* does."""
+    def keeps(self, written: Any, wire: Any) -> bool:
+        """Tell whether what is *written* in a document means what *wire* does, in another form."""
         if same(written, wire):
             return True
         if self.exact:
             return False
         try:
-            loaded = self.load(written)
+            return same(self.encoded(self.load(written)), wire)
         except Exception:  # noqa: BLE001 (whatever a user's converter may raise)
             return False
-        return type(loaded) is type(value) and bool(loaded == value)
 
 
 class Layout:
@@ -104,10 +103,11 @@ class Layout:
         self.model = model
         self.converter: cattrs.Converter = model._converter
         types = resolved_types(model)
+        beside = BESIDE if model._is_record else frozenset({"extra"})
         attributes = [
             attribute
             for attribute in attrs.fields(model)
-            if attribute.name not in BESIDE and not attribute.name.startswith("_")
+            if attribute.name not in beside and not attribute.name.startswith("_")
         ]
         self.specs: tuple[Spec, ...] = tuple(
             self._spec(each, types[each.name]) for each in attributes
@@ -124,11 +124,17 @@ class Layout:
             for spec in self.specs
             if spec.default is NOTHING and not spec.null and is_optional(types[spec.name])
         )
-        #: Defaults that are made anew each time: what a record was given must be remembered.
-        self._factories = tuple(
+        #: Keys whose values cattrs may hand out as they are: a change in one would be a change of
+        #: what was loaded, too.
+        self._shared: frozenset[str] = frozenset(
+            spec.key for spec in self.specs if not is_closed(types[spec.name])
+        )
+        #: Defaults that are made anew, or converted: what a record was given must be remembered.
+        self._made = tuple(
             spec
-            for spec in self.specs
+            for spec, attribute in zip(self.specs, attributes, strict=True)
             if isinstance(spec.default, attrs.Factory)  # type: ignore[arg-type]
+            or (spec.default is not NOTHING and attribute.converter is not None)
         )
 
     # -- Compiling -----------------------------------------------------------------------------
@@ -169,7 +175,7 @@ class Layout:
     def _check_keys(self) -> None:
         taken: dict[str, str] = {}
         for spec in self.specs:
-            if spec.key in ("id", "last_modified", "__permissions__"):
+            if self.model._is_record and spec.key in ("id", "last_modified", "__permissions__"):
                 msg = f"{self.model.__name__}.{spec.name}: the key {spec.key!r} is Kinto's own"
                 raise TypeError(msg)
             if (other := taken.setdefault(spec.key, spec.name)) != spec.name:
@@ -182,9 +188,15 @@ class Layout:
     def _compiled(self, attributes: list[attrs.Attribute[Any]]) -> Callable[..., Any]:
         """Return the function that makes a record of a document."""
         overrides = {each.name: override(rename=key_of(each)) for each in attributes}
-        for name in ("last_modified", "extra"):
-            overrides[name] = override(omit=True)
-        return make_dict_structure_fn(self.model, self.converter, **overrides)  # type: ignore[arg-type]
+        for attribute in attrs.fields(self.model):
+            if attribute.name not in overrides and attribute.name != "id":
+                overrides[attribute.name] = override(omit=True)
+        return make_dict_structure_fn(
+            self.model,
+            self.converter,
+            _cattrs_include_init_false=True,
+            **overrides,  # type: ignore[arg-type]
+        )
 
     # -- Loading -------------------------------------------------------------------------------
 
@@ -193,10 +205,7 @@ class Layout:
         if not isinstance(document, dict):
             msg = f"expected an object, found {document!r:.60}"
             raise ValueError(msg)  # noqa: TRY004 (as for all that does not fit)
-        if self._optional <= document.keys():
-            record = self._built(document, self.model)
-        else:  # A key that None removed is None.
-            record = self._built({**dict.fromkeys(self._optional), **document}, self.model)
+        record = self._built(self._prepared(document), self.model)
         state = record.__dict__
         if not document.keys() <= self.keys:
             state["extra"] = {
@@ -205,10 +214,18 @@ class Layout:
         state["_document"] = document
         if self.model._is_record:
             state["last_modified"] = document.get("last_modified")
-        for spec in self._factories:
+        for spec in self._made:
             if spec.key not in document:
                 state.setdefault("_made", {})[spec.key] = spec.encoded(state[spec.name])
         return record
+
+    def _prepared(self, document: Document) -> Document:
+        """Return *document* as it may be built from: what is built shares no value with it."""
+        if not self._shared and self._optional <= document.keys():
+            return document
+        copies = {key: copied(document[key]) for key in self._shared if key in document}
+        # A key that None removed is None.
+        return {**dict.fromkeys(self._optional), **document, **copies}
 
     # -- Dumping -------------------------------------------------------------------------------
 
@@ -227,18 +244,28 @@ class Layout:
             self._add_extra(document, state["extra"])
         for spec in self.specs:
             value = state[spec.name]
-            wire = spec.encoded(value)
+            wire = self._encoded(spec, value, state)
             if written is not None:
                 before = written.get(spec.key, _MISSING)
                 if before is _MISSING:
                     if self._is_default(state, spec, value, wire):
                         continue
-                elif spec.keeps(before, value, wire):
+                elif spec.keeps(before, wire):
                     document[spec.key] = before
                     continue
             if value is not None or spec.null:
                 document[spec.key] = wire
         return document
+
+    def _encoded(self, spec: Spec, value: Any, state: Mapping[str, Any]) -> Any:
+        try:
+            return spec.encoded(value)
+        except InvalidRequest:
+            raise
+        except Exception as error:
+            ident = f" {state['id']!r}" if self.model._is_record else ""
+            msg = f"{self.model.__name__}{ident}: {spec.name} cannot be {value!r:.60}: {error}"
+            raise UnsendableValue(msg) from error
 
     def _is_default(self, state: Mapping[str, Any], spec: Spec, value: Any, wire: Any) -> bool:
         """Tell whether a missing key may stay so: the field has its default."""
@@ -262,6 +289,8 @@ class Layout:
         if self.model._is_record:
             record.__dict__["last_modified"] = document.get("last_modified")
         for spec in self.specs:
+            if spec.key in self.system and spec.key in document:  # A declared `schema` (D4).
+                record.__dict__[spec.name] = spec.load(document[spec.key])
             _adopt_inside(record.__dict__[spec.name], document.get(spec.key))
 
 
@@ -299,6 +328,11 @@ def load(model: type[Model], document: Any) -> Any:
         return load_inside(model, document)
     except Exception as error:
         raise _invalid(model, document, error) from error
+
+
+def base_of_kinds(model: type[Any]) -> type[Any]:
+    """Return the class that has all kinds of record of a collection, of which *model* is one."""
+    return next((base for base in model.__mro__ if base.__dict__.get("_tags")), model)
 
 
 def load_inside(model: type[Model], document: Any) -> Any:

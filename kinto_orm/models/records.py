@@ -51,6 +51,9 @@ class Model:
             cls._converter = converter
         if tag_field is not None:
             cls._tag_field, cls._tags = tag_field, {}
+        elif tag is None and cls._tag is not None:
+            msg = f"{cls.__name__} is a kind of {cls._tag!r}: give it a tag= of its own"
+            raise TypeError(msg)
         cls._tag = tag
         if tag is not None:
             _tagged(cls, tag)
@@ -73,7 +76,8 @@ def _declared_where(cls: type[Any]) -> Mapping[str, Any]:
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_globals.get("__name__") != cls.__module__:
         frame = frame.f_back
-    return dict(frame.f_locals)
+    # Classes only: other values would live as long as the class does.
+    return {name: value for name, value in frame.f_locals.items() if isinstance(value, type)}
 
 
 def _tagged(cls: type[Any], tag: str) -> None:
@@ -92,6 +96,9 @@ def _become_attrs(cls: type[Any]) -> None:
     attrs.define(cls, slots=False, kw_only=True)
     for name, (wrapper, _) in wrapped.items():
         if wrapper is not None:
+            if name.startswith("_"):
+                msg = f"{cls.__name__}.{name}: the name of a field cannot begin with an underscore"
+                raise TypeError(msg)
             options = getattr(attrs.fields(cls), name).metadata.get(METADATA, {})
             setattr(cls, name, wrapper(cls, name, (options.get("key") or name,)))
 

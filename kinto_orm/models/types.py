@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time
+from decimal import Decimal
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin
+from uuid import UUID
 
 import attrs
 
 
 _EXACT: Final = frozenset({str, int, float, bool, NoneType, Any, list, dict})
+
+
+_COLLECTIONS: Final = frozenset({Union, UnionType, list, dict, tuple, set, frozenset})
+_SINGLE: Final = frozenset({str, int, float, bool, NoneType, datetime, date, time, UUID, Decimal})
 
 
 def is_model(kind: Any) -> bool:
@@ -25,6 +32,16 @@ def is_exact(kind: Any) -> bool:
     if origin is Literal:
         return not any(isinstance(value, Enum) for value in get_args(kind))
     return kind in _EXACT or is_model(kind)
+
+
+def is_closed(kind: Any) -> bool:
+    """Tell whether values of *kind* are made anew, so that they share nothing with a document."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return True
+    if origin in _COLLECTIONS and arguments:
+        return all(argument is Ellipsis or is_closed(argument) for argument in arguments)
+    return kind in _SINGLE or is_model(kind) or (isinstance(kind, type) and issubclass(kind, Enum))
 
 
 def is_optional(kind: Any) -> bool:

@@ -27,25 +27,27 @@ from kinto_orm.transport.codec import encode
 _KEY: Final = re.compile(r"\w+")
 
 
-def encoded(conditions: Iterable[Condition]) -> list[tuple[str, str]]:
+def encoded(
+    conditions: Iterable[Condition], model: type[Any] | None = None
+) -> list[tuple[str, str]]:
     """
-    Return *conditions* as parameters of a query string.
+    Return *conditions* on records of *model* as parameters of a query string.
 
     Raises:
         UnsupportedQuery: If the server cannot be asked that.
     """
-    pairs = [_encoded(condition) for condition in conditions if not _is_idle(condition)]
+    pairs = [_encoded(condition, model) for condition in conditions if not _is_idle(condition)]
     return sorted(pairs, key=lambda pair: not pair[0].startswith("has_"))
 
 
-def _encoded(condition: Condition) -> tuple[str, str]:
+def _encoded(condition: Condition, model: type[Any] | None) -> tuple[str, str]:
     operator, value = condition.operator, condition.value
     name = f"{operator}_{path_of(condition.field)}"
     if operator == "has":
         return name, "true" if value else "false"
     if operator in ("in", "exclude"):
-        return name, ",".join(_item(condition.field, item) for item in value)
-    return name, text_of(_wire(condition.field, value))
+        return name, ",".join(_item(condition.field, item, model) for item in value)
+    return name, text_of(_wire(condition.field, value, model))
 
 
 def is_hopeless(condition: Condition) -> bool:
@@ -83,16 +85,18 @@ def text_of(value: Any) -> str:
     return encode(value).decode()
 
 
-def _item(field: Field[Any], value: Any) -> str:
-    wire = _wire(field, value)
+def _item(field: Field[Any], value: Any, model: type[Any] | None) -> str:
+    wire = _wire(field, value, model)
     if isinstance(wire, (list, dict)):
         msg = f"{field!r}: Kinto cannot compare with a list of lists or objects: ask one by one"
         raise UnsupportedQuery(msg)
     return text_of(wire).replace(",", "\\u002c")
 
 
-def _wire(field: Field[Any], value: Any) -> Any:
-    """Return *value* as documents have it."""
-    specs = {spec.name: spec for spec in layout_of(field._owner).specs}
+def _wire(field: Field[Any], value: Any, model: type[Any] | None) -> Any:
+    """Return *value* as documents have it; *model* may have a converter that its base has not."""
+    mine = model is not None and issubclass(model, field._owner)
+    owner = model if mine and model is not None else field._owner
+    specs = {spec.name: spec for spec in layout_of(owner).specs}
     spec = specs.get(field._name)  # None for the id and the like, which are JSON anyway.
     return value if spec is None else spec.encoded(value)

@@ -51,7 +51,7 @@ class Select(Generic[R]):
 
     def params(self) -> list[tuple[str, str]]:
         """Return the query string of the request for the first page."""
-        params = encoded(self.conditions) + _kinds(self.model)
+        params = encoded(self.conditions, self.model) + _kinds(self.model)
         params.append(("_sort", sorting(self.orders)))
         if self.limit is not None:
             params.append(("_limit", str(self.limit)))
@@ -242,8 +242,9 @@ class QueryBase(Generic[R]):
         while request is not None:
             with session._guard:
                 response: Response = yield request
-            documents = content(request, response)[:left]
-            yield Page(session._take_all(select.model, documents))
+                documents = content(request, response)[:left]
+                records = session._take_all(select.model, documents)
+            yield Page(records)
             if left is not None and (left := left - len(documents)) <= 0:
                 return
             request = next_page(request, response)

@@ -1,14 +1,22 @@
-"""One object for each record of a session."""
+"""One object for each record of a session, and what the session knows of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
 from kinto_orm.client.paths import record_path
 from kinto_orm.exceptions import InvalidRequest
+from kinto_orm.flow.messages import Document
+from kinto_orm.models.json import same
 from kinto_orm.models.records import Record
+from kinto_orm.session.snapshots import target_of, without_stamps
+
+
+if TYPE_CHECKING:
+    from kinto_orm.session.planning import Write
 
 
 @frozen(order=True)
@@ -28,54 +36,100 @@ class Key:
         return f"{self.bucket}/{self.collection}/{self.id}"
 
 
+@define(eq=False)
+class Entry:
+    """
+    What a session knows of a record, and what the user wants of it.
+
+    Attributes:
+        key: Where the record is.
+        record: The user's object.
+        loaded: The document as the server has it, as far as the session knows; None if none.
+        wanted: Whether there shall be one.
+        sent: Writes that were sent, and of which it is not known whether they were applied.
+    """
+
+    key: Key
+    record: Record
+    loaded: Document | None
+    wanted: bool = True
+    sent: list[Write] = field(factory=list["Write"])
+
+    @property
+    def is_new(self) -> bool:
+        """Tell whether the record is to be created."""
+        return self.wanted and self.loaded is None
+
+    @property
+    def is_dirty(self) -> bool:
+        """Tell whether the record was changed since it was loaded."""
+        return (
+            self.wanted
+            and self.loaded is not None
+            and not same(without_stamps(self.loaded), target_of(self.record))
+        )
+
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether there is nothing to write, and nothing to find out."""
+        return self.wanted and self.loaded is not None and not self.sent and not self.is_dirty
+
+
 @define
 class IdentityMap:
     """
-    The records of a session, each under its key.
+    The entries of a session, by key and by object.
 
-    They are held strongly: a change would be lost with a record that nobody else holds.
+    Records are held strongly: a change would be lost with a record that nobody else holds.
     """
 
-    _records: dict[Key, Record] = field(factory=dict[Key, Record])
-    _keys: dict[int, Key] = field(factory=dict[int, Key])
+    _by_key: dict[Key, Entry] = field(factory=dict[Key, Entry])
+    _by_object: dict[int, Entry] = field(factory=dict[int, Entry])
 
-    def __iter__(self) -> Iterator[tuple[Key, Record]]:
-        return iter(list(self._records.items()))
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(list(self._by_key.values()))
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._by_key)
 
-    def find(self, key: Key) -> Record | None:
-        """Return the record under *key*, if it is here."""
-        return self._records.get(key)
+    def find(self, key: Key) -> Entry | None:
+        """Return the entry under *key*, if there is one."""
+        return self._by_key.get(key)
 
-    def key(self, record: Record) -> Key | None:
-        """Return the key of *record*, or None if it is not here.  Identity counts, not equality."""
-        return self._keys.get(id(record))
+    def of(self, record: Record) -> Entry | None:
+        """Return the entry of *record*, if it has one.  Identity counts, not equality."""
+        return self._by_object.get(id(record))
 
-    def put(self, key: Key, record: Record) -> None:
+    def put(self, entry: Entry) -> None:
         """
-        Keep *record* under *key*.
+        Keep *entry*.
 
         Raises:
-            InvalidRequest: If another object stands for the same record.
+            InvalidRequest: If another object stands for the same record, or the object for another
+                record.
         """
-        other = self._records.setdefault(key, record)
-        if other is not record:
+        record, key = entry.record, entry.key
+        if (known := self.of(record)) is not None and known.key != key:
+            msg = (
+                f"{type(record).__name__} {known.key} was given the id {key.id!r}: an id cannot be"
+                " changed. Add a new record and delete this one"
+            )
+            raise InvalidRequest(msg)
+        if key in self._by_key and self._by_key[key].record is not record:
             msg = (
                 f"{type(record).__name__} {key}: the session has another object for this record."
                 " Change that one, or expunge it first"
             )
             raise InvalidRequest(msg)
-        self._keys[id(record)] = key
+        self._by_key[key] = self._by_object[id(record)] = entry
 
     def drop(self, record: Record) -> None:
         """Forget *record*."""
-        key = self._keys.pop(id(record), None)
-        if key is not None:
-            del self._records[key]
+        entry = self._by_object.pop(id(record), None)
+        if entry is not None:
+            del self._by_key[entry.key]
 
     def clear(self) -> None:
         """Forget all records."""
-        self._records.clear()
-        self._keys.clear()
+        self._by_key.clear()
+        self._by_object.clear()

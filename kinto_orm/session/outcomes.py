@@ -13,10 +13,13 @@ A record that is gone has three shapes (docs/protocol.md, P2); here they are one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Protocol
+
+from attrs import evolve
 
 from kinto_orm.client.endpoints.objects import content, data_of
+from kinto_orm.client.endpoints.server import BATCH_LIMIT
 from kinto_orm.exceptions import (
     AnswerLost,
     Conflict,
@@ -26,84 +29,81 @@ from kinto_orm.exceptions import (
     OutcomeUnknown,
     ServerError,
     TransactionConflict,
+    TransportError,
     existing_of,
 )
-from kinto_orm.flow.batching import PATIENCE, settled, together_once
+from kinto_orm.flow.batching import PATIENCE, Answer, settled, together_once
 from kinto_orm.flow.messages import Document, Program, Request, Response, Sleep
 from kinto_orm.flow.refusals import missing_of, response_error
 from kinto_orm.flow.retrying import RetryPolicy
-from kinto_orm.session.planning import Plan, Write
+from kinto_orm.session.identity import Key
+from kinto_orm.session.planning import Change, Plan, Write
 from kinto_orm.session.results import Fate, Outcome
 from kinto_orm.session.snapshots import agree, clashing
 
 
-#: Whom to tell what became of a write, as soon as that is known.
-Listener: TypeAlias = Callable[[Outcome], None]
-
 _DONE: Final = {"create": Fate.CREATED, "update": Fate.UPDATED, "delete": Fate.DELETED}
 
+#: Errors after which it is not known whether a write was applied.
+_OPEN = (AnswerLost, ServerError)
 
-def carried_out(plan: Plan, tell: Listener, patience: RetryPolicy = PATIENCE) -> Program[None]:
+#: Answers of a proxy behind which the server may still be at work.
+_GATEWAY = frozenset({502, 504})
+
+
+class Ledger(Protocol):
+    """Who is told what is sent, before it is, and what became of it, as soon as that is known."""
+
+    def sending(self, writes: Sequence[Write]) -> None:
+        """Note that *writes* are about to be sent."""
+
+    def note(self, outcome: Outcome) -> None:
+        """Note what became of a write."""
+
+
+def carried_out(plan: Plan, ledger: Ledger, patience: RetryPolicy = PATIENCE) -> Program[None]:
     """
-    Send what *plan* says, chunk after chunk; *tell* what becomes of each write.
+    Send what *plan* says, chunk after chunk; tell *ledger* what becomes of each write.
 
-    When the server is out of reach, what is left of the plan is not sent.  When this is
-    interrupted, the writes under way are told as unknown.
+    When the server is out of reach, what is left of the plan is not sent.
     """
     broken: KintoException | None = None
     for chunk in plan.chunks:
-        if broken is not None:
+        if broken is None:
+            broken = yield from _sent(chunk, ledger, patience)
+        else:
             for write in chunk:
-                tell(_failed(write, _kept_back(write, broken)))
-            continue
-        told: set[int] = set()
-
-        def once(outcome: Outcome, told: set[int] = told) -> None:
-            told.add(id(outcome.write))
-            tell(outcome)
-
-        try:
-            broken = yield from _sent(chunk, once, patience)
-        except BaseException as interruption:
-            for write in chunk:
-                if id(write) not in told:
-                    tell(_unknown(write, interruption))
-            raise
+                ledger.note(_failed(write, _kept_back(write, broken)))
 
 
 def _sent(
-    writes: Sequence[Write], tell: Listener, patience: RetryPolicy
+    writes: Sequence[Write], ledger: Ledger, patience: RetryPolicy
 ) -> Program[KintoException | None]:
     """Send *writes* together; return the error after which nothing more should be sent."""
-    try:
-        responses = yield from settled([write.request for write in writes], patience)
-    except (AnswerLost, ServerError) as error:
-        return (yield from _recovered(writes, error, tell, patience))
-    except KintoException as error:  # Refused as a whole, or not sent at all.
-        for write in writes:
-            tell(_failed(write, _of(write, error)))
-        return error
-    open_writes, cause = _judged(writes, responses, tell)
-    if not open_writes:
-        return None
-    assert cause is not None
-    return (yield from _recovered(open_writes, cause, tell, patience))
+    ledger.sending(writes)
+    answers = yield from settled([write.request for write in writes], patience)
+    left = _judged(writes, answers, ledger)
+    if left:
+        return (yield from _recovered(left, ledger, patience))
+    lost = (each for each in answers if isinstance(each, (NotSent, NotAttempted)))
+    return next(lost, None)
 
 
 def _judged(
-    writes: Sequence[Write], responses: Sequence[Response], tell: Listener, *, again: bool = False
-) -> tuple[list[Write], KintoException | None]:
-    """Tell what *responses* say; return the writes of which they say nothing, and why."""
-    left: list[Write] = []
-    cause: KintoException | None = None
-    for write, response in zip(writes, responses, strict=True):
-        outcome = judged(write, response, again=again)
-        if outcome is None:
-            left.append(write)
-            cause = response_error(write.request, response)
+    writes: Sequence[Write], answers: Sequence[Answer], ledger: Ledger, *, again: bool = False
+) -> dict[Write, KintoException]:
+    """Tell what *answers* say; return the writes of which they say nothing, and why."""
+    left: dict[Write, KintoException] = {}
+    for write, answer in zip(writes, answers, strict=True):
+        if isinstance(answer, _OPEN):
+            left[write] = answer
+        elif isinstance(answer, KintoException):
+            ledger.note(_failed(write, _of(write, answer)))
+        elif (outcome := judged(write, answer, again=again)) is None:
+            left[write] = response_error(write.request, answer)
         else:
-            tell(outcome)
-    return left, cause
+            ledger.note(outcome)
+    return left
 
 
 def judged(write: Write, response: Response, *, again: bool = False) -> Outcome | None:
@@ -116,17 +116,14 @@ def judged(write: Write, response: Response, *, again: bool = False) -> Outcome 
         again: Whether it had been sent before, so that what is found may be its own doing.
     """
     change, status = write.change, response.status
-    again = again or change.attempted
     if response.rehearsed:
         return Outcome(write, Fate.NOT_SENT)
     if status < 300 and (document := data_of(response)) is not None:
         return Outcome(write, _DONE[change.action], document)
     if status < 300 or status >= 500 or status == 409:
         return None
-    if status == 404 and missing_of(response) != "collection":
-        if change.action == "delete":
-            return Outcome(write, Fate.DELETED)
-        return _conflict(write, None)
+    if status == 404 and missing_of(response) == "record":
+        return _met(write, None, again=again)
     if status == 412:
         return _met(write, existing_of(response), again=again)
     return _failed(write, response_error(write.request, response))
@@ -134,87 +131,104 @@ def judged(write: Write, response: Response, *, again: bool = False) -> Outcome 
 
 def _met(write: Write, found: Document | None, *, again: bool) -> Outcome:
     """Return what it means that the server has *found* in the place of what was expected."""
-    target = write.change.target
-    if found is None:
-        return Outcome(write, Fate.DELETED) if target is None else _conflict(write, None)
-    if target is not None and agree(write.change.record, found, target):
-        return Outcome(write, _DONE[write.change.action] if again else Fate.UNCHANGED, found)
+    change = write.change
+    if _is(change, found, change.target):
+        ours = again or any(_is(change, found, target) for target in change.earlier)
+        fate = _DONE[change.action] if ours or found is None else Fate.UNCHANGED
+        return Outcome(write, fate, found)
+    if any(_is(change, found, target) for target in change.earlier):
+        return Outcome(write, Fate.SUPERSEDED, found)
     return _conflict(write, found)
+
+
+def _is(change: Change, found: Document | None, target: Document | None) -> bool:
+    """Tell whether what was *found* is the *target* of a write."""
+    if found is None or target is None:
+        return found is None and target is None
+    return agree(change.record, found, target)
+
+
+def superseding(outcomes: Iterable[Outcome]) -> list[Change]:
+    """Return what is still to be written of those that an earlier write turned out to precede."""
+    changes = [
+        evolve(outcome.write.change, loaded=outcome.document, earlier=())
+        for outcome in outcomes
+        if outcome.fate is Fate.SUPERSEDED
+    ]
+    return [change for change in changes if change.is_one]
 
 
 # -- No answer ---------------------------------------------------------------------------------
 
 
 def _recovered(
-    writes: Sequence[Write], cause: KintoException, tell: Listener, patience: RetryPolicy
+    open_writes: Mapping[Write, KintoException], ledger: Ledger, patience: RetryPolicy
 ) -> Program[KintoException | None]:
     """
-    Find out what became of *writes*, and send again what was not applied.
+    Find out what became of writes, and send again what was not applied.
 
     First all of it together; then each alone, since one that the server cannot stand (a 5xx)
-    takes down those that travel with it.
+    takes down those that travel with it.  What only ever met 409s was sent often enough.
     """
-    left = list(writes)
-    for attempt, together in enumerate((True, False, None), 1):
+    left = dict(open_writes)
+    only_conflicts = all(isinstance(error, TransactionConflict) for error in left.values())
+    rounds = (None,) if only_conflicts else (True, False, None)
+    for attempt, together in enumerate(rounds, 1):
         yield Sleep(patience.pause(attempt))
-        try:
-            left = yield from looked_up(left, tell)
-        except KintoException as error:
-            for write in left:
-                tell(_unknown(write, cause))
-            return error
-        if not left:
-            return None
+        sights = yield from looked_up([write.change.key for write in left])
+        for write, sight in zip(list(left), sights, strict=True):
+            if isinstance(sight, KintoException):
+                ledger.note(_unknown(write, left.pop(write)))
+            elif (outcome := seen(write, sight)) is not None:
+                del left[write]
+                ledger.note(outcome)
+        if lost := next((each for each in sights if isinstance(each, TransportError)), None):
+            for write, error in left.items():
+                ledger.note(_unknown(write, error))
+            return lost
         if together is None:
             break
-        groups = [left] if together else [[write] for write in left]
-        left = []
-        for group in groups:
-            try:
-                responses = yield from settled([write.request for write in group], patience)
-            except KintoException as error:
-                cause = error
-                left += group
-            else:
-                unanswered, reason = _judged(group, responses, tell, again=True)
-                cause = reason or cause
-                left += unanswered
-        if not left:
-            return None
-    for write in left:
-        tell(_failed(write, _of(write, cause)))
+        groups = [list(left)] if together else [[write] for write in left]
+        for group in filter(None, groups):
+            answers = yield from settled([write.request for write in group], patience)
+            unanswered = _judged(group, answers, ledger, again=True)
+            for write in group:
+                del left[write]
+            left |= unanswered
+    for write, error in left.items():
+        late = isinstance(error, AnswerLost) or getattr(error, "status", 0) in _GATEWAY
+        ledger.note(_unknown(write, error) if late else _failed(write, _of(write, error)))
     return None
 
 
-def looked_up(writes: Sequence[Write], tell: Listener) -> Program[list[Write]]:
-    """
-    Read the records of *writes* back; tell what was applied, return what was not.
-
-    Raises:
-        KintoException: If they cannot be read.
-    """
-    reads = [Request("GET", write.change.key.path) for write in writes]
-    responses = yield from together_once(reads)
-    for read, response in zip(reads, responses, strict=True):
-        if response.status != 404:
-            content(read, response)
-    left: list[Write] = []
-    for write, response in zip(writes, responses, strict=True):
-        found = data_of(response) if response.status == 200 else None
-        outcome = _seen(write, found)
-        if outcome is None:
-            left.append(write)
-        else:
-            tell(outcome)
-    return left
+def looked_up(keys: Sequence[Key]) -> Program[list[Document | KintoException | None]]:
+    """Return for each record what the server has, None if nothing, or why that is not known."""
+    reads = [Request("GET", key.path) for key in keys]
+    sights: list[Document | KintoException | None] = []
+    for start in range(0, len(reads), BATCH_LIMIT):
+        part = reads[start : start + BATCH_LIMIT]
+        answers = yield from together_once(part)
+        sights += [_sight(read, answer) for read, answer in zip(part, answers, strict=True)]
+    return sights
 
 
-def _seen(write: Write, found: Document | None) -> Outcome | None:
+def _sight(read: Request, answer: Answer) -> Document | KintoException | None:
+    if isinstance(answer, KintoException):
+        return answer
+    if answer.status == 404 and missing_of(answer) in ("record", "collection"):
+        return None
+    try:
+        document: Document = content(read, answer)
+    except KintoException as error:
+        return error
+    return document
+
+
+def seen(write: Write, found: Document | None) -> Outcome | None:
     """Return what it means that the server has *found* now; None: *write* was not applied."""
     change = write.change
-    if change.action == "create" and found is None:
-        return None
-    if found is not None and change.version == found.get("last_modified"):
+    before = None if found is None else found.get("last_modified")
+    if change.version == before and not (found is None and change.target is None):
         return None
     return _met(write, found, again=True)
 

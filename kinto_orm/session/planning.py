@@ -15,19 +15,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from kinto_orm.client.endpoints.objects import etag
 from kinto_orm.exceptions import UnsendableValue, ValidationError
 from kinto_orm.flow.batching import outer
 from kinto_orm.flow.messages import Document, Request
+from kinto_orm.models.json import same
 from kinto_orm.models.layout import load
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import BasicPatch, JSONPatch, MergePatch, PatchType
 from kinto_orm.session.identity import Key
 from kinto_orm.session.patches import attributes, both_ways, json_patch, merge_patch
-from kinto_orm.session.snapshots import changed_paths
-from kinto_orm.transport.codec import encode, unsendable
+from kinto_orm.session.snapshots import changed_paths, without_stamps
+from kinto_orm.transport.codec import decode, encode
 
 
 #: What a write does.
@@ -36,7 +37,7 @@ Action: TypeAlias = Literal["create", "update", "delete"]
 _CREATION: Final = {"If-None-Match": "*"}
 
 
-@frozen(eq=False)
+@frozen(eq=False, kw_only=True)
 class Change:
     """
     What is to become of a record.
@@ -44,21 +45,35 @@ class Change:
     Attributes:
         record: The record.
         key: Where it is.
-        base: The document as it was loaded, without a timestamp; None if it is new.
-        target: The document as it shall be; None if it shall go.
-        version: Its timestamp when it was loaded, in milliseconds; None if it is new.
+        loaded: The document as the server has it, as far as is known; None if none.
+        target: The document as it shall be, without a timestamp; None if it shall go.
         patch: How a change is written where it travels alone.
-        attempted: Whether it was sent before, and may yet be applied: what is found on the server
-            may be its own doing.
+        earlier: Targets of writes that were sent before, and may be applied yet: what is found on
+            the server may be one of these.
     """
 
     record: Record
     key: Key
-    base: Document | None
+    loaded: Document | None
     target: Document | None
-    version: int | None
     patch: type[PatchType] = MergePatch
-    attempted: bool = False
+    earlier: tuple[Document | None, ...] = ()
+    base: Document | None = field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        # Frozen, but not for its own: what is asked for often is worked out once.
+        base = None if self.loaded is None else without_stamps(self.loaded)
+        object.__setattr__(self, "base", base)
+
+    @property
+    def version(self) -> int | None:
+        """Return the timestamp of what the server has, in milliseconds; None if it has nothing."""
+        return None if self.loaded is None else self.loaded.get("last_modified")
+
+    @property
+    def is_one(self) -> bool:
+        """Tell whether there is anything to write."""
+        return not same(self.base, self.target)
 
     @property
     def action(self) -> Action:
@@ -179,23 +194,19 @@ def check(changes: Sequence[Change]) -> None:
     for change in changes:
         if change.target is None:
             continue
-        if (fault := unsendable(change.target)) is not None:
-            path, reason = fault
-            unsent.append(f"{type(change.record).__name__} {change.key}: {path}: {reason}")
         try:
-            load(type(change.record), change.target)
+            load(type(change.record), decode(encode(change.target)))
+        except UnsendableValue as error:
+            unsent.append(f"{type(change.record).__name__} {change.key}: {error}")
         except ValidationError as error:
             unfit.append(error)
     if unsent:
-        raise UnsendableValue(
-            "\n".join(["nothing was sent, since these values cannot be:", *unsent])
-        )
+        lines = ["nothing was sent, since these values cannot be:", *unsent]
+        raise UnsendableValue("\n".join(lines))
     if unfit:
-        lines = [
-            "nothing was sent, since these records could not be loaded again:",
-            *map(str, unfit),
-        ]
-        raise ValidationError("\n".join(lines), [fault for each in unfit for fault in each.faults])
+        lines = ["nothing was sent, since these records could not be loaded again:"]
+        faults = [fault for each in unfit for fault in each.faults]
+        raise ValidationError("\n".join([*lines, *map(str, unfit)]), faults)
 
 
 def _write(change: Change, *, alone: bool) -> Write:

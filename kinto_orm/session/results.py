@@ -23,10 +23,8 @@ class Fate(Enum):
     ERROR = "error"
     UNKNOWN = "unknown"
     NOT_SENT = "not sent"
-
-
-#: What leaves the server as the commit wanted it.
-DONE = frozenset({Fate.CREATED, Fate.UPDATED, Fate.DELETED, Fate.UNCHANGED})
+    #: An earlier write of the same record turned out to have been applied: this one is sent anew.
+    SUPERSEDED = "superseded"
 
 
 @frozen(eq=False)
@@ -63,7 +61,8 @@ class CommitResult:
         errors: For each record that could not be written, the error, with its *record*.
         unknown: Records of which it is not known whether they were written: the server was out of
             reach.  The next commit finds out before it writes anything.
-        not_sent: Records whose changes a dry run kept back.
+        not_sent: Records whose changes were not sent: a dry run kept them back, or they were made
+            after the plan.
         requests: How many requests wrote, or tried to.
     """
 
@@ -100,8 +99,18 @@ class CommitResult:
         return f"{', '.join(said) or 'nothing to do'}; {self.requests} request{plural}"
 
 
-def result_of(outcomes: list[Outcome], untouched: list[Record], requests: int) -> CommitResult:
-    """Return the result that *outcomes* and the records that had no change add up to."""
+def result_of(
+    outcomes: list[Outcome], untouched: list[Record], kept: list[Record], requests: int
+) -> CommitResult:
+    """
+    Return the result that these add up to.
+
+    Args:
+        outcomes: What became of writes, one a record.
+        untouched: Records that had no change.
+        kept: Records whose changes were not in the plan.
+        requests: How many requests wrote.
+    """
 
     def records(fate: Fate) -> tuple[Record, ...]:
         return tuple(each.write.change.record for each in outcomes if each.fate is fate)
@@ -117,7 +126,7 @@ def result_of(outcomes: list[Outcome], untouched: list[Record], requests: int) -
             each.error for each in outcomes if each.fate is Fate.ERROR and each.error is not None
         ),
         unknown=records(Fate.UNKNOWN),
-        not_sent=records(Fate.NOT_SENT),
+        not_sent=(*records(Fate.NOT_SENT), *records(Fate.SUPERSEDED), *kept),
         requests=requests,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -14,18 +14,21 @@ from kinto_orm.client.endpoints.objects import content
 from kinto_orm.exceptions import (
     ConcurrentUseError,
     InvalidRequest,
+    KintoException,
     RecordNotFound,
+    TransportError,
     UnsavedChangesWarning,
 )
 from kinto_orm.flow import Awaiting, Blocking, Document, Program, Request, Response, operation
 from kinto_orm.flow.refusals import missing_of
+from kinto_orm.models.layout import base_of_kinds, load
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import MergePatch, PatchType
 from kinto_orm.query.queries import AsyncQuery, Query, Select
 from kinto_orm.session.identity import Key
-from kinto_orm.session.outcomes import carried_out, looked_up
-from kinto_orm.session.planning import Plan, check, planned
-from kinto_orm.session.results import CommitResult, Outcome, failure_of, result_of
+from kinto_orm.session.outcomes import carried_out, looked_up, seen, superseding
+from kinto_orm.session.planning import Change, Plan, check, planned
+from kinto_orm.session.results import CommitResult, failure_of, result_of
 from kinto_orm.session.unit import UnitOfWork
 
 
@@ -65,7 +68,7 @@ class SessionBase(UnitOfWork):
 
     def __repr__(self) -> str:
         name = type(self).__name__
-        return f"<{name} with {len(self._known)} records, {len(self._new)} new>"
+        return f"<{name} with {len(self._known)} records, {len(self.new)} new>"
 
     def _governed(self, program: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         governed: Generator[Any, Any, Any] = self.client._governed(program)
@@ -106,19 +109,21 @@ class SessionBase(UnitOfWork):
 
     def _get(self, model: type[R], ident: str) -> Program[R | None]:
         key = self._key(model, ident)
-        known = self._known.find(key)
-        if known is not None:
-            if not isinstance(known, model):
-                msg = f"{key} is a {type(known).__name__}, not a {model.__name__}"
-                raise InvalidRequest(msg)
-            return None if id(known) in self._deleted else known
-        document = yield from self._read(key)
-        return None if document is None else self._take(model, document)
+        entry = self._known.find(key)
+        if entry is None:
+            document = yield from self._read(key)
+            return None if document is None else self._take(model, document)
+        if not entry.wanted:
+            return None
+        if not isinstance(entry.record, model):
+            msg = f"{key} is a {type(entry.record).__name__}, not a {model.__name__}"
+            raise InvalidRequest(msg)
+        return entry.record
 
     def _read(self, key: Key) -> Program[Document | None]:
         """Return the document of the record under *key*, or None if there is none."""
         response: Response = yield (request := Request("GET", key.path))
-        if response.status == 404 and missing_of(response) != "collection":
+        if response.status == 404 and missing_of(response) == "record":
             return None
         document: Document = content(request, response)
         return document
@@ -133,15 +138,19 @@ class SessionBase(UnitOfWork):
             RecordNotFound: If the server does not have it (any more).
         """
         with self._guard:
-            key = self._known.key(record)
-            if key is None:
+            entry = self._known.of(record)
+            if entry is None:
                 msg = f"{record!r} is not in the session"
                 raise InvalidRequest(msg)
-            document = yield from self._read(key)
+            document = yield from self._read(entry.key)
             if document is None:
-                msg = f"there is no {type(record).__name__} {key} (any more)"
+                msg = f"there is no {type(record).__name__} {entry.key} (any more)"
                 raise RecordNotFound(msg)
-            self._refreshed(record, document)
+            fresh = load(base_of_kinds(type(record)), document)
+            if type(fresh) is not type(record):
+                msg = f"{entry.key} is a {type(fresh).__name__} now: expunge it and get it again"
+                raise InvalidRequest(msg)
+            self._replace(entry, fresh, document)
 
     # -- Writing -------------------------------------------------------------------------------
 
@@ -160,8 +169,9 @@ class SessionBase(UnitOfWork):
             TransportError: If the server cannot be asked.
         """
         with self._guard:
-            yield from self._settle([])
-            return (yield from self._planned())
+            yield from self._settle()
+            changes = list(self._changes())
+            return planned(changes, (yield from self._limit(changes)))
 
     @operation
     def commit(self, plan: Plan | None = None) -> Program[CommitResult]:
@@ -180,35 +190,56 @@ class SessionBase(UnitOfWork):
                 sent.
         """
         with self._guard:
-            outcomes: list[Outcome] = []
-            yield from self._settle(outcomes)
+            yield from self._settle()
+            changes = list(self._changes())
+            limit = yield from self._limit(changes)
             if plan is None:
-                plan = yield from self._planned()
-            else:
-                self._check(plan)
-            yield from carried_out(plan, lambda outcome: self._note(outcome, outcomes))
-        return self._concluded(plan, outcomes)
+                plan = planned(changes, limit)
+            self._check(plan)
+            untouched = self._untouched(changes, plan)
+            requests = 0
+            while plan.chunks:
+                requests += len(plan)
+                before = len(self._outcomes)
+                yield from carried_out(plan, self)
+                plan = planned(superseding(self._outcomes[before:]), limit)
+        return self._concluded(untouched, requests)
 
-    def _planned(self) -> Program[Plan]:
-        changes = list(self._changes())
+    def _limit(self, changes: Sequence[Change]) -> Program[int]:
+        """Return how many of *changes*, which can all be sent, fit in a batch."""
         check(changes)
-        limit = 1 if len(changes) < 2 else (yield from self.client._batch_limit())
-        return planned(changes, limit)
+        return 1 if len(changes) < 2 else (yield from self.client._batch_limit())
 
-    def _settle(self, outcomes: list[Outcome]) -> Program[None]:
+    def _settle(self) -> Program[None]:
         """Find out what became of writes of which that is not known yet."""
-        if self._unsettled:
-            writes = list(self._unsettled.values())
-            left = yield from looked_up(writes, lambda outcome: self._note(outcome, outcomes))
-            self._unsettled.clear()
-            self._attempted |= {id(write.change.record) for write in left}
+        entries = [entry for entry in self._known if entry.sent]
+        sights = yield from looked_up([entry.key for entry in entries])
+        for entry, sight in zip(entries, sights, strict=True):
+            if isinstance(sight, TransportError):
+                raise sight
+            if isinstance(sight, KintoException):
+                continue  # It cannot be read.  Its writes are open, and the next ones as safe.
+            for write in reversed(entry.sent):
+                outcome = seen(write, sight)
+                if outcome is not None and outcome.error is None:
+                    self.note(outcome)
+                    break
 
-    def _concluded(self, plan: Plan, outcomes: list[Outcome]) -> CommitResult:
-        """Return the result that *outcomes* amount to, or raise the error."""
+    def _untouched(self, changes: Sequence[Change], plan: Plan) -> list[Record]:
+        """Return the records of which there is nothing to write."""
+        busy = {id(change.record) for change in changes}
+        busy |= {id(write.change.record) for write in plan.writes}
+        busy |= {id(outcome.write.change.record) for outcome in self._outcomes}
+        return [entry.record for entry in self._known if id(entry.record) not in busy]
+
+    def _concluded(self, untouched: list[Record], requests: int) -> CommitResult:
+        """Return the result that the outcomes amount to, or raise the error."""
+        outcomes, self._outcomes = self._outcomes, []
         last = {id(outcome.write.change.record): outcome for outcome in outcomes}
         final = list(last.values())
-        untouched = [record for _, record in self._known if id(record) not in last]
-        result = result_of(final, untouched, len(plan))
+        told = last.keys() | {id(record) for record in untouched}
+        kept = [entry.record for entry in self._known if id(entry.record) not in told]
+        result = result_of(final, untouched, kept, requests)
         error = failure_of(final, result)
         if error is not None:
             raise error
@@ -218,9 +249,11 @@ class SessionBase(UnitOfWork):
 
     def _left(self, *, failed: bool) -> None:
         """Discard what was not committed, and say so unless an error is on its way."""
-        changes = len(self.new) + len(self.dirty) + len(self.deleted)
-        self.clear()
-        if changes and not failed:
+        try:
+            changes = 0 if failed else len(self.new) + len(self.dirty) + len(self.deleted)
+        finally:
+            self.clear()
+        if changes:
             plural = "" if changes == 1 else "s"
             warnings.warn(
                 f"the session was left with {changes} uncommitted change{plural}",

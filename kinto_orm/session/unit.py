@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from kinto_orm.client.paths import checked
-from kinto_orm.exceptions import InvalidRequest, StalePlanError
+from kinto_orm.exceptions import (
+    AnswerLost,
+    InvalidRequest,
+    ServerError,
+    StalePlanError,
+    TransactionConflict,
+)
 from kinto_orm.flow import Document
-from kinto_orm.models.json import same
 from kinto_orm.models.layout import load
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import PatchType
-from kinto_orm.session.identity import IdentityMap, Key
+from kinto_orm.session.identity import Entry, IdentityMap, Key
 from kinto_orm.session.planning import Change, Plan, Write
-from kinto_orm.session.results import DONE, Fate, Outcome
-from kinto_orm.session.snapshots import adopt, base_of, is_dirty, target_of
+from kinto_orm.session.results import Fate, Outcome
+from kinto_orm.session.snapshots import adopt, is_dirty, target_of
 
 
 R = TypeVar("R", bound=Record)
+
+#: Errors after which a write may yet be applied.
+_OPEN = (AnswerLost, ServerError, TransactionConflict)
 
 
 class UnitOfWork:
@@ -33,42 +41,33 @@ class UnitOfWork:
         self.client = client
         self._patch = patch
         self._known = IdentityMap()
-        self._new: dict[int, Record] = {}
-        self._deleted: dict[int, Record] = {}
-        #: Writes whose fate is not known, by the identity of their record.
-        self._unsettled: dict[int, Write] = {}
-        #: Records of which a write was sent that had not been applied when that was looked at.
-        self._attempted: set[int] = set()
+        #: What became of writes, until a result has said so.
+        self._outcomes: list[Outcome] = []
 
     # -- What is in it -------------------------------------------------------------------------
 
     @property
     def new(self) -> tuple[Record, ...]:
         """Return the records that are to be created."""
-        return tuple(self._new.values())
+        return tuple(entry.record for entry in self._known if entry.is_new)
 
     @property
     def dirty(self) -> tuple[Record, ...]:
         """Return the records that were changed since they were loaded."""
-        return tuple(record for _, record in self._loaded() if is_dirty(record))
+        return tuple(entry.record for entry in self._known if entry.is_dirty)
 
     @property
     def deleted(self) -> tuple[Record, ...]:
         """Return the records that are to be deleted."""
-        return tuple(self._deleted.values())
+        return tuple(entry.record for entry in self._known if not entry.wanted)
 
     def is_modified(self, record: Record) -> bool:
         """Tell whether *record* was changed since it was loaded."""
-        return is_dirty(record)
+        entry = self._known.of(record)
+        return is_dirty(record) if entry is None else entry.is_dirty
 
     def __contains__(self, record: Record) -> bool:
-        return self._known.key(record) is not None
-
-    def _loaded(self) -> Iterable[tuple[Key, Record]]:
-        """Give the records that are on the server and are to stay there."""
-        for key, record in self._known:
-            if id(record) not in self._new and id(record) not in self._deleted:
-                yield key, record
+        return self._known.of(record) is not None
 
     # -- Changing it ---------------------------------------------------------------------------
 
@@ -84,10 +83,11 @@ class UnitOfWork:
             InvalidRequest: If the session has another object for the same record.
             TypeError: If its class has no collection.
         """
-        self._known.put(self._key(type(record), record.id), record)
-        self._deleted.pop(id(record), None)
-        if record.last_modified is None:
-            self._new[id(record)] = record
+        key, entry = self._key(type(record), record.id), self._known.of(record)
+        if entry is None or entry.key != key:
+            entry = Entry(key, record, record.__dict__.get("_document"))
+            self._known.put(entry)
+        entry.wanted = True
 
     def add_all(self, records: Iterable[Record]) -> None:
         """Have all *records* written at the next commit."""
@@ -101,31 +101,25 @@ class UnitOfWork:
         Raises:
             InvalidRequest: If it was never on the server, and is not in the session.
         """
-        if self._new.pop(id(record), None) is not None:
-            self._known.drop(record)
-            return
-        if self._known.key(record) is None:
+        if self._known.of(record) is None:
             if record.last_modified is None:
                 msg = f"{record!r} cannot be deleted: it was not loaded, nor added to the session"
                 raise InvalidRequest(msg)
             self.add(record)
-        self._deleted[id(record)] = record
+        entry = self._known.of(record)
+        assert entry is not None
+        entry.wanted = False
+        if entry.loaded is None and not entry.sent:
+            self._known.drop(record)
 
     def expunge(self, record: Record) -> None:
         """Forget *record*, with its changes; it stays as it is."""
         self._known.drop(record)
-        self._forget(record)
 
     def clear(self) -> None:
         """Forget all records, with their changes."""
-        for kept in (self._known, self._new, self._deleted, self._unsettled, self._attempted):
-            kept.clear()
-
-    def _forget(self, record: Record) -> None:
-        """Forget what was to become of *record*."""
-        for kept in (self._new, self._deleted, self._unsettled):
-            kept.pop(id(record), None)
-        self._attempted.discard(id(record))
+        self._known.clear()
+        self._outcomes.clear()
 
     # -- What was read -------------------------------------------------------------------------
 
@@ -146,65 +140,81 @@ class UnitOfWork:
     def _key(self, model: type[Record], id: str) -> Key:
         return Key(*self._place(model), checked("record", id))
 
-    def _take(self, model: type[R], document: Document) -> R:
+    def _take(self, model: type[R], document: Document) -> R | None:
         """
         Return the record of the session that *document*, which was just read, stands for.
 
-        One that is in the session is brought up to date, unless it has local changes.
+        One that is in the session is brought up to date, unless it has local changes.  One that
+        is to be deleted counts as gone.
         """
         key = Key(*self._place(model), document["id"])
-        known = self._known.find(key)
-        if known is None:
-            record: R = load(model, document)
-            self._known.put(key, record)
-            return record
-        if not isinstance(known, model):
-            msg = f"{key} is a {type(known).__name__}, not a {model.__name__}"
+        entry = self._known.find(key)
+        if entry is not None and not entry.wanted:
+            return None
+        if entry is None:
+            return self._loaded(model, key, document)
+        record, before = entry.record, entry.loaded or {}
+        if before.get("last_modified") != document.get("last_modified") and entry.is_clean:
+            fresh = load(model, document)
+            if type(fresh) is not type(record):  # Of another kind now: that is another object.
+                self._known.drop(record)
+                return self._loaded(model, key, document)
+            self._replace(entry, fresh, document)
+        if not isinstance(record, model):
+            msg = f"{key} is a {type(record).__name__}, not a {model.__name__}"
             raise InvalidRequest(msg)
-        stale = known.last_modified != document.get("last_modified")
-        if stale and self._is_clean(known):
-            _replace(known, document)
-        return known
+        return record
 
     def _take_all(self, model: type[R], documents: Iterable[Document]) -> list[R]:
         """Return the records that *documents* stand for, without those that are to be deleted."""
         taken = [self._take(model, document) for document in documents]
-        return [record for record in taken if id(record) not in self._deleted]
+        return [record for record in taken if record is not None]
 
-    def _is_clean(self, record: Record) -> bool:
-        busy = (self._new, self._deleted, self._unsettled)
-        return not any(id(record) in kept for kept in busy) and not is_dirty(record)
+    def _loaded(self, model: type[R], key: Key, document: Document) -> R:
+        record: R = load(model, document)
+        self._known.put(Entry(key, record, document))
+        return record
 
-    def _refreshed(self, record: Record, document: Document) -> None:
-        """Have *record*, whatever was to become of it, be what *document* says."""
-        _replace(record, document)
-        self._forget(record)
+    def _replace(self, entry: Entry, fresh: Record, document: Document) -> None:
+        """Have the record of *entry* be as *fresh*, whatever was to become of it."""
+        entry.record.__dict__.clear()
+        entry.record.__dict__.update(fresh.__dict__)
+        entry.loaded, entry.wanted = document, True
+        entry.sent.clear()
 
     # -- What is to be written -----------------------------------------------------------------
 
-    def _changes(self) -> Iterable[Change]:
-        for record in self._new.values():
-            yield self._change(record, None, target_of(record))
-        for _, record in self._loaded():
-            base, target = base_of(record), target_of(record)
-            if not same(base, target):
-                yield self._change(record, base, target)
-        for record in self._deleted.values():
-            yield self._change(record, base_of(record), None)
+    def _changes(self) -> Iterator[Change]:
+        """Give what is to be written."""
+        for entry in self._known:
+            if entry.wanted:
+                self._check_id(entry)
+                change = self._change(entry, target_of(entry.record))
+                if change.is_one:
+                    yield change
+            elif entry.loaded is not None:
+                yield self._change(entry, None)
+            else:  # It was to be created and to be deleted, and turned out not to be there.
+                self._known.drop(entry.record)
 
-    def _change(self, record: Record, base: Document | None, target: Document | None) -> Change:
-        key = self._known.key(record)
-        assert key is not None
-        if record.id != key.id:
+    def _change(self, entry: Entry, target: Document | None) -> Change:
+        return Change(
+            record=entry.record,
+            key=entry.key,
+            loaded=entry.loaded,
+            target=target,
+            patch=entry.record._patch or self._patch,
+            earlier=tuple(write.change.target for write in entry.sent),
+        )
+
+    def _check_id(self, entry: Entry) -> None:
+        record = entry.record
+        if record.id != entry.key.id:
             msg = (
-                f"{type(record).__name__} {key} was given the id {record.id!r}: an id cannot be"
-                " changed. Add a new record and delete this one"
+                f"{type(record).__name__} {entry.key} was given the id {record.id!r}: an id cannot"
+                " be changed. Add a new record and delete this one"
             )
             raise InvalidRequest(msg)
-        version = None if base is None else record.last_modified
-        patch = record._patch or self._patch
-        attempted = id(record) in self._attempted
-        return Change(record, key, base, target, version, patch, attempted)
 
     def _check(self, plan: Plan) -> None:
         """Refuse *plan* if the records in it are not as they were when it was made."""
@@ -218,34 +228,46 @@ class UnitOfWork:
             raise StalePlanError(msg)
 
     def _is_current(self, change: Change) -> bool:
-        record = change.record
-        if self._known.key(record) != change.key or (id(record) in self._new) != (
-            change.base is None
-        ):
-            return False
-        version = None if change.base is None else record.last_modified
-        deleted = id(record) in self._deleted
-        return change.version == version and deleted == (change.target is None)
+        entry = self._known.of(change.record)
+        return (
+            entry is not None
+            and entry.key == change.key
+            and entry.loaded is change.loaded
+            and entry.wanted == (change.target is not None)
+        )
 
     # -- What was written ----------------------------------------------------------------------
 
-    def _note(self, outcome: Outcome, outcomes: list[Outcome]) -> None:
-        """Take *outcome* into the session, and to *outcomes*."""
-        outcomes.append(outcome)
-        record = outcome.write.change.record
-        self._attempted.discard(id(record))
-        if outcome.fate is Fate.UNKNOWN:
-            self._unsettled[id(record)] = outcome.write
-        elif outcome.fate is Fate.DELETED:
-            self.expunge(record)
-            record.__dict__.update(_document=None, last_modified=None)
-        elif outcome.fate in DONE and outcome.document is not None:
-            self._new.pop(id(record), None)
+    def sending(self, writes: Sequence[Write]) -> None:
+        """Note that *writes* are about to be sent: from now on they may be applied."""
+        for write in writes:
+            entry = self._known.of(write.change.record)
+            if entry is not None and write not in entry.sent:
+                entry.sent.append(write)
+
+    def note(self, outcome: Outcome) -> None:
+        """Take *outcome* into the session."""
+        self._outcomes.append(outcome)
+        record, fate = outcome.write.change.record, outcome.fate
+        entry = self._known.of(record)
+        if fate is Fate.UNKNOWN or isinstance(outcome.error, _OPEN):
+            return
+        if entry is not None:
+            if fate in (Fate.ERROR, Fate.NOT_SENT):
+                entry.sent = [write for write in entry.sent if write is not outcome.write]
+                return
+            entry.sent.clear()
+        if fate is Fate.DELETED or (fate is Fate.SUPERSEDED and outcome.document is None):
+            self._gone(record, entry)
+        elif outcome.document is not None:
             adopt(record, outcome.document)
+            if entry is not None:
+                entry.loaded = outcome.document
 
-
-def _replace(record: Record, document: Document) -> None:
-    """Have *record* be what *document* says."""
-    fresh = load(type(record), document)
-    record.__dict__.clear()
-    record.__dict__.update(fresh.__dict__)
+    def _gone(self, record: Record, entry: Entry | None) -> None:
+        """Note that the server does not have *record* any more."""
+        record.__dict__.update(_document=None, last_modified=None)
+        if entry is not None:
+            entry.loaded = None
+            if not entry.wanted:
+                self._known.drop(record)

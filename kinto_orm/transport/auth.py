@@ -69,6 +69,9 @@ def signer(credentials: Credentials) -> Callable[[requests.PreparedRequest], Any
 def _from_text(text: str) -> AuthBase:
     scheme, space, _ = text.partition(" ")
     if space and scheme.lower() in ("bearer", "basic"):
+        if not text.isprintable():
+            msg = "auth holds a character that no header may, such as a line break at its end"
+            raise ValueError(msg)
         return _Header(text)
     name, colon, password = text.partition(":")
     if not colon:

@@ -83,6 +83,7 @@ class Blocking:
 def _translated(request: Request, error: requests.RequestException) -> TransportError:
     """Return *error* as one of ours: could *request* have reached the server?"""
     what = f"{request.method} {request.path}"
+    error.request = None  # It has the credentials.
     if _never_connected(error):
         return NotSent(f"{what} did not reach the server: {_cause(error)}", error, request=request)
     msg = f"{what} was sent, but no usable answer came: {_cause(error)}"

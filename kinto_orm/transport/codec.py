@@ -30,11 +30,22 @@ def encode(value: Any) -> bytes:
         UnsendableValue: If that would change it, or Kinto would (docs/protocol.md, D1).  The
             message names the path to what is wrong.
     """
-    if (fault := unsendable(value)) is not None:
-        path, reason = fault
-        msg = f"{path or 'the value'} cannot be sent: {reason}"
-        raise UnsendableValue(msg)
-    return orjson.dumps(value)
+    try:
+        fault = unsendable(value)
+        if fault is None:
+            return orjson.dumps(value, default=_plain)
+    except (TypeError, RecursionError) as error:
+        msg = f"the value cannot be sent: it is nested too deeply, or in itself ({error})"
+        raise UnsendableValue(msg) from error
+    path, reason = fault
+    raise UnsendableValue(f"{path}: {reason}" if path else reason)
+
+
+def _plain(value: Any) -> float:
+    """Return as JSON what orjson does not know: subclasses of float."""
+    if isinstance(value, float):
+        return float(value)
+    raise TypeError
 
 
 def decode(data: bytes) -> Any:

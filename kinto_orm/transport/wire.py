@@ -63,7 +63,7 @@ class Server:
     """
 
     url: str = field(converter=_without_slash)
-    headers: Mapping[str, str] = field(factory=dict[str, str])
+    headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
 
     def __attrs_post_init__(self) -> None:
         parts = urlsplit(self.url)

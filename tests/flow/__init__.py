@@ -1,0 +1,1 @@
+"""The kernel, with plain values: no test here does any I/O."""

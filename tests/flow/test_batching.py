@@ -1,0 +1,212 @@
+"""Many requests in one round trip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kinto_orm.exceptions import AnswerLost, KintoException, ServerError, Unauthorized
+from kinto_orm.flow import Request, Response
+from kinto_orm.flow.batching import chunks, outer, together_once
+
+from .scripts import LAW, Reply, Script, answered, entries, put, replies
+
+
+JSON_PATCH = Request("PATCH", "/alone", body=[{"op": "add", "path": "/data/x", "value": 1}])
+
+
+def entry(request: Request) -> dict[str, Any]:
+    """Return *request* as it is in a batch."""
+    entry: dict[str, Any] = outer([request, request]).body["requests"][0]
+    return entry
+
+
+class TestChunks:
+    @pytest.mark.parametrize(
+        ("count", "limit", "sizes"),
+        [(0, 3, []), (1, 3, [1]), (3, 3, [3]), (4, 3, [3, 1]), (7, 3, [3, 3, 1]), (2, 1, [1, 1])],
+    )
+    def test_limit(self, count: int, limit: int, sizes: list[int]) -> None:
+        """B11: a batch holds no more requests than the server takes."""
+        parted = chunks([put("/x")] * count, limit)
+        assert [len(chunk) for chunk in parted] == sizes
+
+    def test_json_patch_alone_in_its_turn(self) -> None:
+        """B1: a JSON Patch travels alone, after what was before it and before what is behind."""
+        requests = [put("/a"), put("/b"), JSON_PATCH, put("/c"), JSON_PATCH, JSON_PATCH, put("/d")]
+        assert chunks(requests, 25) == [[0, 1], [2], [3], [4], [5], [6]]
+
+    @LAW
+    @given(
+        requests=st.lists(st.sampled_from([put("/x"), JSON_PATCH]), max_size=40),
+        limit=st.integers(1, 10),
+    )
+    def test_law(self, requests: list[Request], limit: int) -> None:
+        """Each request is in one chunk, in order; a chunk is neither empty nor too long."""
+        parted = chunks(requests, limit)
+        assert [index for chunk in parted for index in chunk] == list(range(len(requests)))
+        assert all(1 <= len(chunk) <= limit for chunk in parted)
+        assert all(
+            len(chunk) == 1
+            for chunk in parted
+            if any(isinstance(requests[index].body, list) for index in chunk)
+        )
+
+    @LAW
+    @given(count=st.integers(0, 100), limit=st.integers(1, 30))
+    def test_no_more_than_needed(self, count: int, limit: int) -> None:
+        """There are as few chunks as can be."""
+        assert len(chunks([put("/x")] * count, limit)) == -(-count // limit)
+
+
+class TestOuter:
+    def test_one(self) -> None:
+        """A single request is made as it is, so that its content type is certain (B2)."""
+        assert outer([JSON_PATCH]) is JSON_PATCH
+
+    def test_no_headers(self) -> None:
+        """B9: the outer request has no headers, which all would inherit."""
+        inner = Request("PUT", "/a", headers={"If-Match": '"5"'}, body={"data": {}})
+        assert outer([inner, put("/b")]).headers == {}
+        assert outer([inner, put("/b")]).params == ()
+
+    def test_names_of_headers(self) -> None:
+        """B2: header names are in lower case, or the content type would be overwritten."""
+        headers = {"Content-Type": "application/merge-patch+json", "If-Match": '"5"'}
+        assert entry(Request("PATCH", "/a", headers=headers))["headers"] == {
+            "content-type": "application/merge-patch+json",
+            "if-match": '"5"',
+        }
+
+    def test_nothing_needless(self) -> None:
+        """An entry has neither headers nor a body if the request has none."""
+        assert entry(Request("GET", "/a")) == {"method": "GET", "path": "/a"}
+
+    @pytest.mark.parametrize("body", [{}, {"data": {}}])
+    def test_empty_body(self, body: dict[str, Any]) -> None:
+        """An empty body is a body."""
+        assert entry(Request("PUT", "/a", body=body))["body"] == body
+
+    @pytest.mark.parametrize(
+        ("path", "encoded"),
+        [
+            ("/buckets/b/collections/batches", "/buckets/b/collections/%62atches"),
+            ("/buckets/batch/collections/batch", "/buckets/%62atch/collections/%62atch"),
+            ("/buckets/mybatch", "/buckets/mybatch"),
+        ],
+    )
+    def test_batch_in_a_path(self, path: str, encoded: str) -> None:
+        """B8: a path with ``/batch`` in it would be refused; with a letter encoded it is not."""
+        assert entry(Request("GET", path))["path"] == encoded
+
+    @pytest.mark.parametrize(
+        ("params", "query"),
+        [
+            ({"_sort": "id", "title": '"a&b é"'}, "_sort=id&title=%22a%26b+%C3%A9%22"),
+            ([("a", "1"), ("a", "2")], "a=1&a=2"),
+            ({}, ""),
+            ({"path": "/batch"}, "path=%2Fbatch"),
+        ],
+    )
+    def test_query(self, params: Any, query: str) -> None:
+        """The query string is part of the path, encoded."""
+        _, _, found = entry(Request("GET", "/a", params))["path"].partition("?")
+        assert found == query
+
+
+def once(requests: list[Request], *given: Reply) -> tuple[list[int], Script]:
+    """Make *requests* together of a server with these replies; return the statuses."""
+    script = Script(replies(*given))
+    return [each.status for each in script.run(together_once(requests))], script
+
+
+class TestTogetherOnce:
+    def test_responses(self) -> None:
+        """The answer is taken apart: a response for each request, in order."""
+        answer = Response(
+            200,
+            {
+                "responses": [
+                    {"status": 201, "body": {"data": {"id": "a"}}, "headers": {"ETag": '"5"'}},
+                    {"status": 404, "body": {"code": 404}},
+                ]
+            },
+        )
+        script = Script(replies(answer))
+        assert script.run(together_once([put("/a"), put("/b")])) == [
+            Response(201, {"data": {"id": "a"}}, {"etag": '"5"'}),
+            Response(404, {"code": 404}),
+        ]
+        assert entries(script.requests[0]) == ["PUT /a", "PUT /b"]
+
+    def test_head(self) -> None:
+        """B11: the empty text that a HEAD has for a body is no body."""
+        answer = Response(200, {"responses": [{"status": 200, "body": "", "headers": {}}] * 2})
+        found = Script(replies(answer)).run(together_once([Request("HEAD", "/a")] * 2))
+        assert [response.body for response in found] == [None, None]
+
+    @pytest.mark.parametrize("status", [200, 400, 409, 413, 500])
+    def test_one(self, status: int) -> None:
+        """To a single request the answer is what it is."""
+        assert once([put("/a")], Response(status))[0] == [status]
+
+    def test_rolled_back_whole(self) -> None:
+        """B4: a 409 to the batch is one to each of its requests."""
+        assert once([put("/a"), put("/b")], Response(409))[0] == [409, 409]
+
+    @pytest.mark.parametrize("refusal", [400, 413])
+    def test_halving(self, refusal: int) -> None:
+        """A batch that is refused is halved until the culprit stands alone."""
+        culprit = 5
+
+        def server(request: Request) -> Response:
+            paths = [request.path] if request.path != "/batch" else entries(request)
+            if any(path.endswith(f"/{culprit}") for path in paths):
+                return Response(refusal, {"message": "no"})
+            return answered(*[201] * len(paths)) if request.path == "/batch" else Response(201)
+
+        script = Script(server)
+        found = script.run(together_once([put(f"/{number}") for number in range(8)]))
+        assert [each.status for each in found] == [201] * culprit + [refusal] + [201] * 2
+        assert len(script.requests) == 7  # 8, 4, 4, 2, 1, 1, 2.
+
+    def test_halving_keeps_the_order(self) -> None:
+        """What comes first is sent first, also by halves."""
+        _, script = once([put("/a"), put("/b"), put("/c")], *[Response(400)] * 5)
+        assert [request.path for request in script.requests] == [
+            "/batch",
+            "/a",
+            "/batch",
+            "/b",
+            "/c",
+        ]
+
+    @pytest.mark.parametrize(("status", "error"), [(401, Unauthorized), (503, ServerError)])
+    def test_failed_whole(self, status: int, error: type[Exception]) -> None:
+        """B5: when the server fails as a whole, or lets nobody in, that is an error."""
+        with pytest.raises(error, match=f"POST /batch: {status}"):
+            once([put("/a"), put("/b")], Response(status))
+
+    @pytest.mark.parametrize(
+        "body",
+        [None, [], "text", {}, {"responses": None}, {"responses": []}, {"responses": [{}, {}]}],
+    )
+    def test_not_an_answer(self, body: Any) -> None:
+        """A success that is not the answer to a batch says nothing of what was applied."""
+        with pytest.raises(AnswerLost):
+            once([put("/a"), put("/b")], Response(200, body))
+
+    def test_error_is_of_the_package(self) -> None:
+        """Whatever a server answers, what is raised is a `KintoException`."""
+        with pytest.raises(KintoException):
+            once([put("/a"), put("/b")], Response(200, {"responses": [{"status": 200}]}))
+
+    def test_rehearsed(self) -> None:
+        """What a dry run made up is marked so, request by request."""
+        body = {"responses": [{"status": 200, "rehearsed": True}, {"status": 200}]}
+        found = Script(replies(Response(200, body))).run(together_once([put("/a"), put("/b")]))
+        assert [response.rehearsed for response in found] == [True, False]

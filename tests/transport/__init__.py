@@ -1,0 +1,1 @@
+"""What makes requests, on real sockets."""
