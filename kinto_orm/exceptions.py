@@ -71,6 +71,11 @@ class KintoException(Exception):
         self.request: Request | None = request
         self.response: Response | None = response
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle it without what it was caused by: that may hold credentials."""
+        kept = {name: value for name, value in vars(self).items() if name != "exception"}
+        return _revived, (type(self), self.args, kept)
+
     @property
     def message(self) -> str:
         """Return what was attempted, on what, what came of it, and what to do."""
@@ -79,16 +84,12 @@ class KintoException(Exception):
     def __str__(self) -> str:
         return self.message
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # What a foreign exception holds, sockets say, cannot always be copied.
-        return _revived, (type(self), self.args, {**self.__dict__, "exception": None})
-
 
 def _revived(kind: type[KintoException], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
     """Return a copy of an exception, whatever the arguments of its constructor are."""
     error = kind.__new__(kind, *args)
     error.args = args
-    error.__dict__.update(state)
+    error.__dict__.update({"exception": None, **state})
     return error
 
 
@@ -331,13 +332,18 @@ class CommitError(ExceptionGroup[KintoException], KintoException):
         return super().__new__(cls, message, errors)
 
     def __init__(
-        self, message: str, errors: Sequence[KintoException], *, result: CommitResult
+        self,
+        message: str,
+        errors: Sequence[KintoException],
+        *,
+        result: CommitResult | None = None,
     ) -> None:
         super().__init__(message, errors)
         self.exception: BaseException | None = None
         self.request: Request | None = None
         self.response: Response | None = None
-        self.result = result
+        if result is not None:  # It is None for a moment, when an error is copied.
+            self.result = result
 
     def __str__(self) -> str:
         return "\n".join([self.message, *(f"  {error}" for error in self.exceptions)])

@@ -46,7 +46,12 @@ def collected(pages: Stream[T]) -> Program[list[T]]:
                 if isinstance(step, Page):
                     found += step.items
                     step = next(pages)
+                    continue
+                try:
+                    answer: Any = yield step
+                except BaseException as error:  # noqa: BLE001 (raised inside the stream)
+                    step = pages.throw(error)
                 else:
-                    step = pages.send((yield step))
+                    step = pages.send(answer)
         except StopIteration:
             return found

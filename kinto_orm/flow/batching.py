@@ -19,8 +19,10 @@ at fault stands alone, so that the others do not suffer for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeGuard, TypeVar
 from urllib.parse import urlencode
+
+import attrs
 
 from kinto_orm.exceptions import (
     AnswerLost,
@@ -105,7 +107,7 @@ def together_once(requests: Sequence[Request]) -> Program[list[Answer]]:
     what became of others.  If the server refuses them as a whole (400, 413), they are halved until
     the culprit stands alone.
     """
-    request = outer(requests)
+    request = attrs.evolve(outer(requests), settled=True)
     try:
         response: Response = yield request
     except KintoException as error:
@@ -123,10 +125,19 @@ def together_once(requests: Sequence[Request]) -> Program[list[Answer]]:
     if response.status != 200:
         return [response_error(request, response)] * len(requests)
     parts = response.body.get("responses") if isinstance(response.body, dict) else None
-    if not isinstance(parts, list) or len(parts) != len(requests):
+    if not _answers_each(parts, len(requests)):
         msg = f"POST /batch: the answer does not have one response for each of {len(requests)}"
         return [AnswerLost(msg, request=request, response=response)] * len(requests)
     return [_part(part) for part in parts]
+
+
+def _answers_each(parts: Any, count: int) -> TypeGuard[list[dict[str, Any]]]:
+    """Tell whether *parts* are the responses to as many requests as *count*."""
+    return (
+        isinstance(parts, list)
+        and len(parts) == count
+        and all(isinstance(part, dict) and "status" in part for part in parts)
+    )
 
 
 def _part(part: dict[str, Any]) -> Response:
@@ -149,17 +160,22 @@ def settled(requests: Sequence[Request], patience: RetryPolicy = PATIENCE) -> Pr
     whether it was applied must be looked up.  Any other error is of a request that was not.
     """
     answers: dict[int, Answer] = {}
+    written: dict[int, Response] = {}
     undone = list(range(len(requests)))
     for attempt in range(1, patience.attempts + 1):
         now = yield from together_once([requests[index] for index in undone])
         for index, answer in zip(undone, now, strict=True):
-            answers[index] = _confirmed(requests[index], answers.get(index), answer)
+            if attempt > 1:
+                answer = _confirmed(requests[index], written.get(index), answer)  # noqa: PLW2901
+            if isinstance(answer, Response) and answer.status < 300:
+                written[index] = answer
+            answers[index] = answer
         last = _last_conflict(now)
         if last is None:
             break
         # It undid all before it, and is undone itself.
         undone = undone[: last + 1]
-        if attempt < patience.attempts and not _as_a_whole(now):
+        if attempt < patience.attempts:
             yield Sleep(patience.pause(attempt))
         else:
             answers.update(dict.fromkeys(undone, now[last]))
@@ -177,32 +193,23 @@ def _last_conflict(answers: Sequence[Answer]) -> int | None:
     return found[-1] if found else None
 
 
-def _as_a_whole(answers: Sequence[Answer]) -> bool:
-    """Tell whether a 409 was the answer to all at once: then `retrying` has been patient."""
-    return all(answer is answers[0] for answer in answers)
-
-
-def _confirmed(request: Request, before: Answer | None, now: Answer) -> Answer:
+def _confirmed(request: Request, written: Response | None, now: Answer) -> Answer:
     """
-    Return the answer that is true: *now*, or the one from *before* the repetition.
+    Return the answer to a *request* that is true, after it was repeated: *now*, or *written*.
 
     A write that was not undone after all (on memory storage nothing ever is) is refused when it
-    is repeated.  It was applied if what stands in its way is what it had left there itself.  If
-    the repetition fails, it is not known which of the two storages this is.
+    is repeated.  It was applied if what stands in its way is what it had *written* there itself.
+    If the repetition fails, it is not known which of the two storages this is.
     """
-    if before is None:
-        return now
     if isinstance(now, KintoException):
         msg = f"{request.method} {request.path} was undone by a 409, and not repeated: {now}"
         return AnswerLost(msg, now, request=request)
-    if isinstance(before, KintoException) or before.status >= 300:
+    if written is None:
         return now
     if request.method == "DELETE" and now.status == 404:
-        return before
-    if now.status == 412:
-        existing, written = existing_of(now), (before.body or {}).get("data") or {}
-        if existing is not None and existing.get("last_modified") == written.get("last_modified"):
-            return before
+        return written
+    if now.status == 412 and existing_of(now) == (written.body or {}).get("data"):
+        return written
     return now
 
 

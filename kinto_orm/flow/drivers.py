@@ -224,10 +224,15 @@ class Recording(Driver):
 
 def _raise_inside(program: Generator[S, Any, Any], error: BaseException) -> S:
     """Raise *error* at the step where *program* waits; return its next step."""
-    step = program.throw(error)
-    if not isinstance(error, Exception):
-        raise error  # An interruption: whoever asks to stop is not kept waiting.
-    return step
+    try:
+        step = program.throw(error)
+    except StopIteration:
+        if isinstance(error, Exception):
+            raise
+    else:
+        if isinstance(error, Exception):
+            return step
+    raise error  # An interruption: whoever asks to stop is not kept waiting, nor left unanswered.
 
 
 def _signed(call: Any, flow: Callable[..., Any], gives: str) -> Any:

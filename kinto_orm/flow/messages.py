@@ -29,6 +29,7 @@ class Request:
         params: Query string, values not encoded yet; as pairs where a name may recur.
         headers: Request headers, beyond those that each request has.
         body: A JSON value, or None for no body.
+        settled: Whether who makes it takes care of a 409, so that nobody else has to.
     """
 
     method: str
@@ -36,6 +37,7 @@ class Request:
     params: Params = ()
     headers: Mapping[str, str] = field(factory=dict[str, str])
     body: Any = None
+    settled: bool = field(default=False, eq=False, repr=False)
 
     @property
     def writes(self) -> bool:

@@ -59,7 +59,7 @@ class RetryPolicy:
 
     def pause(self, attempt: int) -> float:
         """Return the seconds to wait after *attempt*, the first being 1."""
-        longest: float = min(self.longest, self.first * 2.0 ** (attempt - 1))
+        longest: float = min(self.longest, self.first * 2.0 ** min(attempt - 1, 1000))
         return longest * (0.5 + 0.5 * self.jitter())
 
 
@@ -101,7 +101,8 @@ def _persist(request: Request, policy: RetryPolicy, pacing: Pacing) -> Program[R
                 yield from _slow_down(response, pacing)
             if attempt == policy.attempts or not _harmless(request, response):
                 return response
-            asked = retry_after(response)
+            # To a 409 the server says how long to wait for a database that is not there.
+            asked = None if response.status == 409 else retry_after(response)
             delay = policy.pause(attempt) if asked is None else asked
             failure = response
         now: float = yield Now()
@@ -125,6 +126,8 @@ def _harmless_after(request: Request, error: TransportError) -> bool:
 
 def _harmless(request: Request, response: Response) -> bool:
     """Tell whether *request* may be made again after *response*."""
+    if response.status == 409 and request.settled:
+        return False  # Whoever made it repeats it, with what else was rolled back.
     if response.status in _NOT_APPLIED:
         return True
     return response.status in _BUSY and not request.writes
@@ -147,7 +150,7 @@ def retry_after(response: Response) -> float | None:
     try:
         until = parsedate_to_datetime(value).replace(tzinfo=UTC)
         now = parsedate_to_datetime(response.headers["date"]).replace(tzinfo=UTC)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return None
     return max(0.0, (until - now).total_seconds())
 

@@ -69,7 +69,7 @@ def signer(credentials: Credentials) -> Callable[[requests.PreparedRequest], Any
 def _from_text(text: str) -> AuthBase:
     scheme, space, _ = text.partition(" ")
     if space and scheme.lower() in ("bearer", "basic"):
-        if not text.isprintable():
+        if not (text.isascii() and text.isprintable()):
             msg = "auth holds a character that no header may, such as a line break at its end"
             raise ValueError(msg)
         return _Header(text)
@@ -81,6 +81,12 @@ def _from_text(text: str) -> AuthBase:
 
 
 def _basic(name: str, password: str) -> AuthBase:
+    if not (isinstance(name, str) and isinstance(password, str)):
+        msg = "auth must be a pair of strings: user name and password; is a variable not set?"
+        raise ValueError(msg)  # noqa: TRY004 (as for the other forms)
+    if ":" in name:
+        msg = "auth has a user name with a colon, which would end it (RFC 7617, section 2)"
+        raise ValueError(msg)
     # In UTF-8, whatever requests would do (RFC 7617, section 2.1).
     return HTTPBasicAuth(name.encode(), password.encode())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -81,7 +82,8 @@ class Awaiting:
                 out.method,
                 URL(out.url, encoded=True),
                 headers=self._signed(out),
-                data=out.body,
+                # As a file, since of many bytes aiohttp warns.
+                data=None if out.body is None else BytesIO(out.body),
                 allow_redirects=False,
             ) as reply:
                 body = await reply.read()

@@ -75,22 +75,23 @@ class Blocking:
                 timeout=(self.timeout.connect, self.timeout.read),
                 allow_redirects=False,
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:
             raise _translated(request, error) from error
         return incoming(request, reply.status_code, reply.headers.items(), reply.content)
 
 
-def _translated(request: Request, error: requests.RequestException) -> TransportError:
+def _translated(request: Request, error: Exception) -> TransportError:
     """Return *error* as one of ours: could *request* have reached the server?"""
     what = f"{request.method} {request.path}"
-    error.request = None  # It has the credentials.
+    if isinstance(error, requests.RequestException):
+        error.request = None  # It has the credentials.
     if _never_connected(error):
         return NotSent(f"{what} did not reach the server: {_cause(error)}", error, request=request)
     msg = f"{what} was sent, but no usable answer came: {_cause(error)}"
     return AnswerLost(msg, error, request=request)
 
 
-def _never_connected(error: requests.RequestException) -> bool:
+def _never_connected(error: Exception) -> bool:
     if isinstance(error, (requests.ConnectTimeout, requests.exceptions.InvalidURL)):
         return True
     # urllib3 says so by the class of its reason; requests wraps it.

@@ -11,6 +11,7 @@ import logging
 
 from collections.abc import Generator
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import attrs
 
@@ -57,7 +58,7 @@ def _played(method: str, path: str, body: Any) -> Response:
     """Log a write; return what stands for the answer: the object as it was to be written."""
     logger.info("not sent: %s %s %s", method, path, "" if body is None else body)
     data = body.get("data") if isinstance(body, dict) else None
-    ident = path.rpartition("/")[2]
+    ident = unquote(path.rpartition("/")[2])  # In a batch, it may be encoded (B8).
     data = {"id": ident, "deleted": True} if method == "DELETE" else {"id": ident, **(data or {})}
     permissions = body.get("permissions") if isinstance(body, dict) else None
     played = {"data": data, "permissions": permissions or {}}

@@ -48,6 +48,19 @@ class Outgoing:
     body: bytes | None
 
 
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _is_header(text: object) -> bool:
+    return isinstance(text, str) and text.isascii() and text.isprintable()
+
+
 def _without_slash(url: str) -> str:
     return url.rstrip("/")
 
@@ -66,13 +79,16 @@ class Server:
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
 
     def __attrs_post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            msg = f"server_url is not a URL: {self.url!r}. Give it as 'https://host/v1'"
-            raise InvalidRequest(msg)
-        if parts.username is not None or parts.password is not None:
+        if "@" in self.url:
             msg = "server_url holds credentials, which would show in logs: give them as auth"
             raise InvalidRequest(msg)
+        if not _is_url(self.url):
+            msg = f"server_url is not a URL: {self.url!r}. Give it as 'https://host/v1'"
+            raise InvalidRequest(msg)
+        for name, value in self.headers.items():
+            if not (_is_header(name) and _is_header(value)):
+                msg = f"the header {name!r} cannot be sent: it is not printable ASCII"
+                raise InvalidRequest(msg)
 
     def outgoing(self, request: Request) -> Outgoing:
         """
@@ -109,7 +125,7 @@ def incoming(
             f" {names.get('location')!r}; requests go to server_url only: correct it"
         )
         raise KintoException(msg, request=request, response=Response(status, None, names))
-    if not body:
+    if not body and (status >= 300 or status == 204 or request.method == "HEAD"):
         return Response(status, None, names)
     try:
         return Response(status, decode(body), names)

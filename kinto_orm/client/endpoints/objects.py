@@ -32,7 +32,8 @@ class Object(TypedDict):
 def fetch(path: str) -> Flow[Object]:
     """Return the object at *path*."""
     response = yield (request := Request("GET", path))
-    found: Object = accepted(request, response).body
+    content(request, response)
+    found: Object = response.body
     return found
 
 
@@ -70,7 +71,8 @@ def create(
     response = yield (request := Request("PUT", path, {}, headers, body))
     if get and response.status == 412:
         return (yield from fetch(path))
-    created: Object = accepted(request, response).body
+    content(request, response)
+    created: Object = response.body
     return created
 
 
@@ -86,7 +88,8 @@ def replace(
     headers = precondition(data, safe=safe, if_match=if_match)
     body = _body(data, permissions)
     response = yield (request := Request("PUT", path, {}, headers, body))
-    replaced: Object = accepted(request, response).body
+    content(request, response)
+    replaced: Object = response.body
     return replaced
 
 
@@ -113,7 +116,8 @@ def patch(
     headers = precondition(known, safe=safe, if_match=if_match)
     headers["Content-Type"] = changes.content_type
     response = yield (request := Request("PATCH", path, {}, headers, changes.body))
-    patched: Object = accepted(request, response).body
+    content(request, response)
+    patched: Object = response.body
     return patched
 
 

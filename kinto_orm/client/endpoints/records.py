@@ -67,7 +67,8 @@ class RecordEndpoints(ServerEndpoints):
         Raises:
             PreconditionFailed: If it exists (and *safe*, and not *if_not_exists*).
         """
-        path = self._record(bucket, collection, _id(id, data) or str(uuid4()))
+        found = _id(id, data)
+        path = self._record(bucket, collection, str(uuid4()) if found is None else found)
         return (yield from objects.create(path, data, permissions, safe=safe, get=if_not_exists))
 
     @operation
