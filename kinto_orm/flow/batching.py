@@ -28,6 +28,7 @@ from kinto_orm.exceptions import (
     AnswerLost,
     KintoException,
     NotAttempted,
+    ServerError,
     TransportError,
     existing_of,
 )
@@ -286,7 +287,7 @@ def together(recorded: Sequence[Pending[Any]], limit: int) -> Program[None]:
     """
     while waiting := [pending for pending in recorded if pending.request is not None]:
         requests = [pending.request for pending in waiting if pending.request is not None]
-        broken: TransportError | None = None
+        broken: KintoException | None = None
         for indices in chunks(requests, limit):
             if broken is not None:
                 for index in indices:
@@ -298,7 +299,7 @@ def together(recorded: Sequence[Pending[Any]], limit: int) -> Program[None]:
                     waiting[index].receive(answer)
                 else:
                     waiting[index].fail(answer)
-                    broken = answer if isinstance(answer, TransportError) else broken
+                    broken = answer if isinstance(answer, (TransportError, ServerError)) else broken
 
 
 def kept_back(request: Request, cause: KintoException) -> NotAttempted:

@@ -10,6 +10,7 @@ from attrs import define, field
 from hypothesis import HealthCheck, settings
 
 from kinto_orm.flow import Document, Now, Request, Response, RetryPolicy, Sleep
+from kinto_orm.flow.batching import Answer
 
 
 T = TypeVar("T")
@@ -144,3 +145,17 @@ def all_of(requests: Iterable[Request]) -> Generator[Request, Response, list[Res
         response = yield request
         found.append(response)
     return found
+
+
+def responses(answers: Iterable[Answer]) -> list[Response]:
+    """Return *answers*, all of which must be responses."""
+    found: list[Response] = []
+    for answer in answers:
+        assert isinstance(answer, Response), answer
+        found.append(answer)
+    return found
+
+
+def said(answers: Iterable[Answer]) -> list[Any]:
+    """Return the statuses of *answers*, and the errors where there is no response."""
+    return [each.status if isinstance(each, Response) else each for each in answers]

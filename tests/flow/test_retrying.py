@@ -14,7 +14,7 @@ from kinto_orm.flow import Pacing, Program, Request, Response, RetryPolicy, retr
 from kinto_orm.flow.batching import settled
 from kinto_orm.flow.retrying import retry_after
 
-from .scripts import LAW, STEADY, Reply, Script, all_of, answered, one, put, replies
+from .scripts import LAW, STEADY, Reply, Script, all_of, answered, one, put, replies, said
 
 
 READ = Request("GET", "/")
@@ -365,5 +365,4 @@ def test_batch_of_reads_is_repeated() -> None:
     """A batch that only reads is repeated as any read is."""
     reads = settled([Request("GET", "/a"), Request("GET", "/b")])
     script = Script(replies(AnswerLost("lost"), answered(200, 200)))
-    found = script.run(retrying(reads, STEADY, Pacing()))
-    assert [response.status for response in found] == [200, 200]
+    assert said(script.run(retrying(reads, STEADY, Pacing()))) == [200, 200]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from faults import FaultProxy
-from flow.scripts import Script, all_of, entries, one, replies
+from flow.scripts import Script, all_of, entries, one, replies, responses
 from kinto_orm import JSONPatch
 from kinto_orm.embedded import KintoServer
 from kinto_orm.flow import Program, Request, Response
@@ -82,7 +82,7 @@ class TestBatches:
         requests = [WRITE, READ, Request("DELETE", "/x"), Request("HEAD", "/y")]
         answer = {"responses": [{"status": 404, "body": {"n": 1}}, {"status": 200, "body": ""}]}
         script = Script(replies(Response(200, answer)))
-        found = script.run(rehearsing(together_once(requests)))
+        found = responses(script.run(rehearsing(together_once(requests))))
         assert entries(script.requests[0]) == ["GET /buckets/b", "HEAD /y"]
         assert [response.status for response in found] == [200, 404, 200, 200]
         assert [response.rehearsed for response in found] == [True, False, True, False]
@@ -92,7 +92,7 @@ class TestBatches:
     def test_writes_only(self) -> None:
         """A batch without reads is not sent at all."""
         script = Script()
-        found = script.run(rehearsing(together_once([WRITE, WRITE])))
+        found = responses(script.run(rehearsing(together_once([WRITE, WRITE]))))
         assert script.requests == []
         assert [response.rehearsed for response in found] == [True, True]
 
@@ -100,7 +100,7 @@ class TestBatches:
         """A batch of reads is sent as it is."""
         answer = {"responses": [{"status": 200}, {"status": 200}]}
         script = Script(replies(Response(200, answer)))
-        found = script.run(rehearsing(together_once([READ, READ])))
+        found = responses(script.run(rehearsing(together_once([READ, READ]))))
         assert [response.rehearsed for response in found] == [False, False]
 
     def test_refused(self) -> None:
@@ -112,7 +112,7 @@ class TestBatches:
     def test_ids_with_batch(self, id: str) -> None:
         """An id that is encoded in a batch (B8) is answered as it was given."""
         write = Request("PUT", f"/buckets/b/collections/{id}", body={"data": {}})
-        found = Script().run(rehearsing(together_once([write, WRITE])))
+        found = responses(Script().run(rehearsing(together_once([write, WRITE]))))
         assert found[0].body["data"]["id"] == id
 
 

@@ -133,7 +133,8 @@ class BucketEndpoints(ServerEndpoints):
             id: Id of the bucket; if omitted, that of the client.
             safe: Whether to heed *if_match*.
             if_match: As for `update_bucket`.
-            if_exists: Whether to return ``{}`` if there is none.
+            if_exists: Whether to return ``{}`` if Kinto says that there is none.  It says so to
+                users who may see all; to others it says that they may not.
 
         Raises:
             Forbidden: If there is none: so Kinto says.
