@@ -53,4 +53,11 @@ def records_path(bucket: str, collection: str) -> str:
 
 def record_path(bucket: str, collection: str, id: str) -> str:
     """Return the path of a record."""
+    if bucket == "default" and "default" in id:
+        msg = (
+            f"{id!r} cannot be the id of a record in the bucket 'default': Kinto replaces that word"
+            " in ids by the bucket's own (docs/protocol.md, D3). Name the bucket by its own id,"
+            " server_info()['user']['bucket']"
+        )
+        raise InvalidId(msg)
     return f"{records_path(bucket, collection)}/{checked('record', id)}"

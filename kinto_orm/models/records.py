@@ -76,8 +76,12 @@ def _declared_where(cls: type[Any]) -> Mapping[str, Any]:
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_globals.get("__name__") != cls.__module__:
         frame = frame.f_back
-    # Classes only: other values would live as long as the class does.
-    return {name: value for name, value in frame.f_locals.items() if isinstance(value, type)}
+    # Types only: other values would live as long as the class does.
+    return {name: value for name, value in frame.f_locals.items() if _is_type(value)}
+
+
+def _is_type(value: object) -> bool:
+    return isinstance(value, type) or type(value).__module__ in ("typing", "types")
 
 
 def _tagged(cls: type[Any], tag: str) -> None:
