@@ -416,7 +416,7 @@ class TestPlan:
         before = len(session.sent)
         with pytest.raises(UnsendableValue) as caught:
             session.commit()
-        assert f"Todo {app.bucket}/todos/wrong: deep[0].er: " in str(caught.value)
+        assert f"Todo {app.bucket}/todos/wrong: deep[0].er cannot be sent: " in str(caught.value)
         assert reason in str(caught.value)
         assert len(session.sent) == before
         assert (session.new, session.dirty) == ((wrong,), (todo,))
