@@ -211,6 +211,9 @@ def _confirmed(request: Request, written: Response | None, now: Answer) -> Answe
         return written
     if now.status == 412 and existing_of(now) == (written.body or {}).get("data"):
         return written
+    if now.status in (400, 401, 403, 413, 429):  # It says nothing of what is there.
+        msg = f"{request.method} {request.path} was undone by a 409, then met a {now.status}"
+        return AnswerLost(msg, request=request, response=now)
     return now
 
 

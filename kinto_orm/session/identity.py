@@ -46,7 +46,8 @@ class Entry:
         record: The user's object.
         loaded: The document as the server has it, as far as the session knows; None if none.
         wanted: Whether there shall be one.
-        sent: Writes that were sent, and of which it is not known whether they were applied.
+        sent: Writes that were sent, once for each time, and may be applied yet for all that is
+            known.
     """
 
     key: Key
@@ -54,6 +55,11 @@ class Entry:
     loaded: Document | None
     wanted: bool = True
     sent: list[Write] = field(factory=list["Write"])
+
+    def outdate(self) -> None:
+        """Forget the writes whose precondition cannot come true any more."""
+        version = None if self.loaded is None else self.loaded.get("last_modified")
+        self.sent = [write for write in self.sent if write.change.version == version]
 
     @property
     def is_new(self) -> bool:

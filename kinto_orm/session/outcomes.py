@@ -90,20 +90,42 @@ def _sent(
 
 
 def _judged(
-    writes: Sequence[Write], answers: Sequence[Answer], ledger: Ledger, *, again: bool = False
+    writes: Sequence[Write],
+    answers: Sequence[Answer],
+    ledger: Ledger,
+    before: Mapping[Write, KintoException] | None = None,
 ) -> dict[Write, KintoException]:
-    """Tell what *answers* say; return the writes of which they say nothing, and why."""
+    """
+    Tell what *answers* say; return the writes of which they say nothing, and why.
+
+    Args:
+        writes: What was sent.
+        answers: What came of it.
+        ledger: Whom to tell.
+        before: Why nothing was known of them the time before, if there was one.
+    """
     left: dict[Write, KintoException] = {}
     for write, answer in zip(writes, answers, strict=True):
         if isinstance(answer, _OPEN):
             left[write] = answer
-        elif isinstance(answer, KintoException):
-            ledger.note(_failed(write, _of(write, answer)))
-        elif (outcome := judged(write, answer, again=again)) is None:
-            left[write] = response_error(write.request, answer)
+            continue
+        if isinstance(answer, KintoException):
+            outcome: Outcome | None = _failed(write, _of(write, answer))
         else:
-            ledger.note(outcome)
+            outcome = judged(write, answer, again=before is not None)
+            if outcome is None:
+                left[write] = response_error(write.request, answer)
+                continue
+        assert outcome is not None
+        if outcome.fate is Fate.ERROR and before is not None and _may_be_late(before[write]):
+            outcome = _unknown(write, before[write])  # Refused this time: the first may yet come.
+        ledger.note(outcome)
     return left
+
+
+def _may_be_late(error: KintoException) -> bool:
+    """Tell whether a write that met *error* may still be applied."""
+    return isinstance(error, AnswerLost) or getattr(error, "status", 0) in _GATEWAY
 
 
 def judged(write: Write, response: Response, *, again: bool = False) -> Outcome | None:
@@ -190,13 +212,14 @@ def _recovered(
             break
         groups = [list(left)] if together else [[write] for write in left]
         for group in filter(None, groups):
+            ledger.sending(group)
             answers = yield from settled([write.request for write in group], patience)
-            unanswered = _judged(group, answers, ledger, again=True)
+            unanswered = _judged(group, answers, ledger, left)
             for write in group:
                 del left[write]
             left |= unanswered
     for write, error in left.items():
-        late = isinstance(error, AnswerLost) or getattr(error, "status", 0) in _GATEWAY
+        late = _may_be_late(error)
         ledger.note(_unknown(write, error) if late else _failed(write, _of(write, error)))
     return None
 

@@ -9,6 +9,7 @@ from attrs import field, frozen
 from kinto_orm.exceptions import CommitError, Conflict, ConflictError, KintoException
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.records import Record
+from kinto_orm.session.identity import Entry
 from kinto_orm.session.planning import Write
 
 
@@ -100,7 +101,7 @@ class CommitResult:
 
 
 def result_of(
-    outcomes: list[Outcome], untouched: list[Record], kept: list[Record], requests: int
+    outcomes: list[Outcome], untouched: list[Record], kept: list[Entry], requests: int
 ) -> CommitResult:
     """
     Return the result that these add up to.
@@ -108,7 +109,8 @@ def result_of(
     Args:
         outcomes: What became of writes, one a record.
         untouched: Records that had no change.
-        kept: Records whose changes were not in the plan.
+        kept: What else the session knows: changes that were not in the plan, and records that are
+            to go, of which it is not known whether they came.
         requests: How many requests wrote.
     """
 
@@ -125,8 +127,12 @@ def result_of(
         errors=tuple(
             each.error for each in outcomes if each.fate is Fate.ERROR and each.error is not None
         ),
-        unknown=records(Fate.UNKNOWN),
-        not_sent=(*records(Fate.NOT_SENT), *records(Fate.SUPERSEDED), *kept),
+        unknown=(*records(Fate.UNKNOWN), *(each.record for each in kept if each.sent)),
+        not_sent=(
+            *records(Fate.NOT_SENT),
+            *records(Fate.SUPERSEDED),
+            *(each.record for each in kept if not each.sent),
+        ),
         requests=requests,
     )
 

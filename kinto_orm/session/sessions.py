@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 from kinto_orm.client.clients import AsyncClient, Client
 from kinto_orm.client.endpoints.objects import content
+from kinto_orm.client.endpoints.server import BATCH_LIMIT
 from kinto_orm.exceptions import (
     ConcurrentUseError,
     InvalidRequest,
@@ -28,7 +29,7 @@ from kinto_orm.query.queries import AsyncQuery, Query, Select
 from kinto_orm.session.identity import Key
 from kinto_orm.session.outcomes import carried_out, looked_up, seen, superseding
 from kinto_orm.session.planning import Change, Plan, check, planned
-from kinto_orm.session.results import CommitResult, failure_of, result_of
+from kinto_orm.session.results import CommitResult, Fate, failure_of, result_of
 from kinto_orm.session.unit import UnitOfWork
 
 
@@ -170,8 +171,10 @@ class SessionBase(UnitOfWork):
         """
         with self._guard:
             yield from self._settle()
+            limit = yield from self._limit()
             changes = list(self._changes())
-            return planned(changes, (yield from self._limit(changes)))
+            check(changes)
+            return planned(changes, limit)
 
     @operation
     def commit(self, plan: Plan | None = None) -> Program[CommitResult]:
@@ -190,25 +193,36 @@ class SessionBase(UnitOfWork):
                 sent.
         """
         with self._guard:
+            self._begun()
             yield from self._settle()
+            limit = yield from self._limit()
             changes = list(self._changes())
-            limit = yield from self._limit(changes)
+            check(changes)
             if plan is None:
                 plan = planned(changes, limit)
-            self._check(plan)
-            untouched = self._untouched(changes, plan)
-            requests = 0
-            while plan.chunks:
-                requests += len(plan)
-                before = len(self._outcomes)
-                yield from carried_out(plan, self)
-                plan = planned(superseding(self._outcomes[before:]), limit)
+            else:
+                self._check(plan)
+            untouched, requests = self._untouched(changes, plan), 0
+            self._underway = {id(write.change.record) for write in plan.writes}
+            try:
+                while plan.chunks:
+                    requests += len(plan)
+                    before = len(self._outcomes)
+                    yield from carried_out(plan, self)
+                    plan = planned(superseding(self._outcomes[before:]), limit)
+            finally:
+                self._underway = set()
         return self._concluded(untouched, requests)
 
-    def _limit(self, changes: Sequence[Change]) -> Program[int]:
-        """Return how many of *changes*, which can all be sent, fit in a batch."""
-        check(changes)
-        return 1 if len(changes) < 2 else (yield from self.client._batch_limit())
+    def _limit(self) -> Program[int]:
+        """Return how many writes fit in a batch; ask the server, if there may be one."""
+        if self.client._limit is None:
+            changes = list(self._changes())
+            check(changes)  # Before anything is asked.
+            if len(changes) < 2:
+                return BATCH_LIMIT
+        limit: int = yield from self.client._batch_limit()
+        return limit
 
     def _settle(self) -> Program[None]:
         """Find out what became of writes of which that is not known yet."""
@@ -219,11 +233,15 @@ class SessionBase(UnitOfWork):
                 raise sight
             if isinstance(sight, KintoException):
                 continue  # It cannot be read.  Its writes are open, and the next ones as safe.
-            for write in reversed(entry.sent):
-                outcome = seen(write, sight)
-                if outcome is not None and outcome.error is None:
-                    self.note(outcome)
-                    break
+            found = [seen(write, sight) for write in reversed(entry.sent)]
+            true = [each for each in found if each is not None and each.error is None]
+            # Each write is known by its own target, and by those of writes before it.
+            true.sort(key=lambda outcome: outcome.fate is Fate.SUPERSEDED)
+            if true:
+                self.note(true[0])
+            elif any(each is not None for each in found):  # Somebody else's: these came too late.
+                version = None if sight is None else sight.get("last_modified")
+                entry.sent = [each for each in entry.sent if each.change.version == version]
 
     def _untouched(self, changes: Sequence[Change], plan: Plan) -> list[Record]:
         """Return the records of which there is nothing to write."""
@@ -238,7 +256,7 @@ class SessionBase(UnitOfWork):
         last = {id(outcome.write.change.record): outcome for outcome in outcomes}
         final = list(last.values())
         told = last.keys() | {id(record) for record in untouched}
-        kept = [entry.record for entry in self._known if id(entry.record) not in told]
+        kept = [entry for entry in self._known if id(entry.record) not in told]
         result = result_of(final, untouched, kept, requests)
         error = failure_of(final, result)
         if error is not None:

@@ -9,6 +9,7 @@ from kinto_orm.client.paths import checked
 from kinto_orm.exceptions import (
     AnswerLost,
     InvalidRequest,
+    NotAttempted,
     ServerError,
     StalePlanError,
     TransactionConflict,
@@ -43,6 +44,8 @@ class UnitOfWork:
         self._known = IdentityMap()
         #: What became of writes, until a result has said so.
         self._outcomes: list[Outcome] = []
+        #: The records of a plan that is being sent, by their identity.
+        self._underway: set[int] = set()
 
     # -- What is in it -------------------------------------------------------------------------
 
@@ -109,7 +112,7 @@ class UnitOfWork:
         entry = self._known.of(record)
         assert entry is not None
         entry.wanted = False
-        if entry.loaded is None and not entry.sent:
+        if entry.loaded is None and not entry.sent and id(record) not in self._underway:
             self._known.drop(record)
 
     def expunge(self, record: Record) -> None:
@@ -180,7 +183,7 @@ class UnitOfWork:
         entry.record.__dict__.clear()
         entry.record.__dict__.update(fresh.__dict__)
         entry.loaded, entry.wanted = document, True
-        entry.sent.clear()
+        entry.outdate()
 
     # -- What is to be written -----------------------------------------------------------------
 
@@ -194,7 +197,7 @@ class UnitOfWork:
                     yield change
             elif entry.loaded is not None:
                 yield self._change(entry, None)
-            else:  # It was to be created and to be deleted, and turned out not to be there.
+            elif not entry.sent:  # It was to be created, then to be deleted, and is not there.
                 self._known.drop(entry.record)
 
     def _change(self, entry: Entry, target: Document | None) -> Change:
@@ -242,8 +245,13 @@ class UnitOfWork:
         """Note that *writes* are about to be sent: from now on they may be applied."""
         for write in writes:
             entry = self._known.of(write.change.record)
-            if entry is not None and write not in entry.sent:
+            if entry is not None:
                 entry.sent.append(write)
+
+    def _begun(self) -> None:
+        """Begin a commit: of those before, what has an effect is still to be told."""
+        effects = (Fate.CREATED, Fate.UPDATED, Fate.DELETED)
+        self._outcomes = [each for each in self._outcomes if each.fate in effects]
 
     def note(self, outcome: Outcome) -> None:
         """Take *outcome* into the session."""
@@ -254,7 +262,9 @@ class UnitOfWork:
             return
         if entry is not None:
             if fate in (Fate.ERROR, Fate.NOT_SENT):
-                entry.sent = [write for write in entry.sent if write is not outcome.write]
+                # Of this time it was not applied; of times before, that is not known.
+                if not isinstance(outcome.error, NotAttempted) and outcome.write in entry.sent:
+                    entry.sent.remove(outcome.write)
                 return
             entry.sent.clear()
         if fate is Fate.DELETED or (fate is Fate.SUPERSEDED and outcome.document is None):
