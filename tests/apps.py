@@ -15,7 +15,7 @@ from kinto_orm.embedded import KintoServer
 from kinto_orm.flow import Request
 
 
-@define
+@define(slots=False)
 class Counted:
     """What makes the steps of a client, and notes the requests among them."""
 
@@ -33,7 +33,7 @@ class Counted:
         return self.port.close()
 
 
-@define
+@define(slots=False)
 class App:
     """
     A program under test, written once for both kinds of session.

@@ -248,7 +248,9 @@ class SessionBase(UnitOfWork):
         busy = {id(change.record) for change in changes}
         busy |= {id(write.change.record) for write in plan.writes}
         busy |= {id(outcome.write.change.record) for outcome in self._outcomes}
-        return [entry.record for entry in self._known if id(entry.record) not in busy]
+        return [
+            entry.record for entry in self._known if entry.wanted and id(entry.record) not in busy
+        ]
 
     def _concluded(self, untouched: list[Record], requests: int) -> CommitResult:
         """Return the result that the outcomes amount to, or raise the error."""

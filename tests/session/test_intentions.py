@@ -104,6 +104,96 @@ class TestUnknown:
         assert stored == {"x": todo.to_document(), "y": new.to_document()}
 
 
+class TestSeveralTimes:
+    """Of a write that was sent twice, what is said of the second says nothing of the first."""
+
+    @on_memory
+    @pytest.mark.parametrize("second", [403, None])
+    def test_a_first_try_that_comes_late(self, app: App, second: int | None) -> None:
+        """A first try may be applied after the second was refused, or did not reach the server."""
+        app.create([{"id": "x", "title": "a"}])
+        with FaultProxy(app.server.url) as proxy:
+            session = app.session(app.client(proxy.url, retry=HASTY))
+            todo = session.get_one(Todo, "x")
+            todo.title = "late"
+            proxy.answer(504, {"code": 504}, when=writes)
+            if second is None:
+                proxy.drop(when=writes, times=2)
+            else:
+                proxy.answer(second, {"code": second}, when=writes)
+            with pytest.raises(CommitError) as caught:
+                session.commit()
+            assert caught.value.result.unknown == (todo,)
+            app.raw.patch_record(id="x", data={"title": "late"})  # Here it is.
+            todo.title = "newer"
+            assert session.commit().updated == (todo,)
+            assert app.stored()["x"]["title"] == "newer"
+
+    def test_delete_while_the_commit_is_under_way(self, app: App) -> None:
+        """A new record that is deleted before its batch is sent is deleted by the next commit."""
+        with FaultProxy(app.server.url) as proxy:
+            session = app.session(app.client(proxy.url))
+            todos = [Todo(title="x") for _ in range(30)]
+            session.add_all(todos)
+            session.plan()
+
+            def delete(answer: Any) -> Any:
+                session.delete(todos[29])
+                return answer
+
+            proxy.change_answer(delete, when=writes)
+            session.commit()
+            assert session.deleted == (todos[29],)
+            assert session.commit().deleted == (todos[29],)
+            assert len(app.stored()) == 29
+
+    @on_memory
+    def test_what_was_dealt_with_is_not_told_again(self, app: App) -> None:
+        """A conflict from before an interruption is not raised once it is resolved."""
+        app.create([{"id": f"r{index:02}", "title": "a"} for index in range(30)])
+        client = app.client()
+        session = app.session(client)
+        todos = session.query(Todo).all()
+        for todo in todos:
+            todo.title = "b"
+        app.raw.patch_record(id="r00", data={"title": "theirs"})
+        session.plan()
+        perform, batches = client._port.perform, []
+
+        def interrupted(step: Any) -> Any:
+            if getattr(step, "path", "") == "/batch":
+                batches.append(step)
+                if len(batches) == 2:
+                    raise KeyboardInterrupt
+            return perform(step)
+
+        client._port.perform = interrupted
+        with pytest.raises(KeyboardInterrupt):
+            session.commit()
+        session.refresh(todos[0])
+        result = session.commit()
+        assert len(result.updated) == 29
+        assert result.unchanged == (todos[0],)
+        assert {each["title"] for each in app.stored().values()} == {"b", "theirs"}
+
+    @on_memory
+    def test_a_ghost(self, app: App) -> None:
+        """A record that was deleted before it is known to exist is unknown until it is seen."""
+        with FaultProxy(app.server.url) as proxy:
+            session = app.session(app.client(proxy.url, retry=HASTY))
+            todo = Todo(id="x", title="a")
+            session.add(todo)
+            proxy.answer(504, {"code": 504}, when=writes, times=3)
+            with pytest.raises(CommitError):
+                session.commit()
+            session.delete(todo)
+            assert session.commit().unknown == (todo,)
+            app.raw.create_record(id="x", data=todo.to_document())  # Here it is.
+            assert session.commit().deleted == (todo,)
+            assert app.stored() == {}
+            assert todo not in session
+
+
 class TestPartly:
     """Of what partly failed, each part is told apart."""
 
