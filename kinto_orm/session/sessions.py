@@ -195,12 +195,13 @@ class SessionBase(UnitOfWork):
         with self._guard:
             self._begun()
             yield from self._settle()
-            limit = yield from self._limit()
-            changes = list(self._changes())
-            check(changes)
             if plan is None:
+                limit = yield from self._limit()
+                changes = list(self._changes())
+                check(changes)
                 plan = planned(changes, limit)
             else:
+                limit, changes = self.client._limit or BATCH_LIMIT, list(self._changes())
                 self._check(plan)
             untouched, requests = self._untouched(changes, plan), 0
             self._underway = {id(write.change.record) for write in plan.writes}

@@ -364,6 +364,7 @@ class TestPlan:
         session.add(Todo(id="z", title="new"))
         plan = session.plan()
         other.title = "later"
+        other.priority = "not in the plan"
         one.title = "later, too"
         text = str(plan)
         assert text.startswith("2 records in 1 request")
@@ -374,6 +375,7 @@ class TestPlan:
         assert [todo.id for todo in (*result.created, *result.updated)] == ["z", "x"]
         assert app.stored()["x"]["title"] == "b"
         assert set(map(id, session.dirty)) == {id(one), id(other)}
+        assert set(map(id, result.not_sent)) == {id(other)}
 
     def test_a_plan_that_is_out_of_date(self, app: App) -> None:
         """A plan whose records have moved on is refused, and names them."""
