@@ -268,7 +268,7 @@ class TestNothingIsLeft:
             "SIGINT": "input()",
             "SIGTERM": "input()",
             "SIGKILL": "input()",
-            "exit": "import os; os._exit(3)",
+            "exit": "import os; input(); os._exit(3)",
             "fork": forking,
         }
         with ExitStack() as stack:
@@ -281,6 +281,7 @@ class TestNothingIsLeft:
                 assert len(databases(folder / name)) == 1
             for name in ("SIGTERM", "SIGKILL"):
                 children[name].process.send_signal(signal.Signals[name])
+            children["exit"].say("go on")
             # On a terminal, Ctrl-C reaches all processes of its group.
             os.killpg(children["SIGINT"].process.pid, signal.SIGINT)
             # This one leaves a child of its own behind, which has its files open.
@@ -316,6 +317,12 @@ class Child:
         """Return the next line that it prints."""
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
+
+    def say(self, line: str) -> None:
+        """Give it a line to read."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
 
     def wait_for_server(self) -> None:
         """Wait until its server has started."""
