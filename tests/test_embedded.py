@@ -298,6 +298,9 @@ class Child:
 
     def __init__(self, folder: Path, code: str) -> None:
         program = f"""\
+            import signal
+            # Where tests run in the background, Ctrl-C is ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             from kinto_orm.embedded import KintoServer
             with KintoServer(storage="postgresql") as server:
                 print(server.url, flush=True)

@@ -307,8 +307,11 @@ class TestInterruption:
     """Ctrl-C and cancellation: the session knows afterwards what was applied."""
 
     @pytest.mark.parametrize("app", [COMBINATIONS[0], COMBINATIONS[3]], indirect=True)
-    def test_ctrl_c(self, app: App) -> None:
+    def test_ctrl_c(self, app: App, request: pytest.FixtureRequest) -> None:
         """An interrupt in the middle of a batch leaves nothing to be written twice."""
+        # Where tests run in the background, Ctrl-C is ignored.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
         with FaultProxy(app.server.url) as proxy:
             session = app.session(app.client(proxy.url))
             mixture = Mixture(app, session)
