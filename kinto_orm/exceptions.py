@@ -4,23 +4,29 @@ Everything that this package raises.
     KintoException
      ├── InvalidRequest (ValueError)      refused before anything was sent
      │    ├── InvalidId                     an id that Kinto does not take
+     │    ├── MissingId (KeyError, TypeError) it was not said which object is meant
      │    ├── UnsendableValue               a value that JSON or Kinto cannot hold
      │    └── UnsupportedQuery              a condition that the server cannot express
      ├── TransportError                   no usable answer came
      │    ├── NotSent                       the request did not reach the server
+     │    │    └── BackoffException             the server asks for a pause that is too long
      │    └── AnswerLost                    it may have: the outcome is unknown
      ├── ResponseError                    the server refused
+     │    ├── NotModified                   304
      │    ├── BadRequest                    400
      │    ├── Unauthorized                  401
      │    ├── Forbidden                     403
      │    ├── NotFound                      404
      │    │    ├── BucketNotFound
+     │    │    │    └── BucketHidden (Forbidden) or the user may not see it
      │    │    ├── CollectionNotFound
      │    │    └── RecordNotFound
      │    ├── TransactionConflict           409
      │    ├── PreconditionFailed            412
+     │    │    └── SnapshotMoved                while a list was read
      │    ├── TooManyRequests               429
      │    └── ServerError                   5xx
+     ├── AttachmentError                  a file that is not what the server says, or a bad name
      ├── ValidationError (ValueError)     a document does not fit its class
      ├── MultipleRecordsFound             one() met several
      ├── ConcurrentUseError               a session used from two places at once
@@ -51,8 +57,8 @@ class KintoException(Exception):
 
     Attributes:
         exception: What it was caused by, if by an exception.
-        request: The request that failed, if there was one.
-        response: The server's answer, if there was one.
+        request: The request that failed, if there was one; by default that of its cause.
+        response: The server's answer, if there was one; by default that of its cause.
         record: The record that was to be written, if the error is of one.
     """
 
@@ -68,6 +74,9 @@ class KintoException(Exception):
     ) -> None:
         super().__init__(message)
         self.exception: BaseException | None = exception
+        if isinstance(exception, KintoException):
+            request = exception.request if request is None else request
+            response = exception.response if response is None else response
         self.request: Request | None = request
         self.response: Response | None = response
 
@@ -104,6 +113,10 @@ class InvalidId(InvalidRequest):
     """An id does not match Kinto's pattern (see docs/protocol.md, D2)."""
 
 
+class MissingId(InvalidRequest, KeyError, TypeError):
+    """It was not said which object is meant, and the client has none of its own."""
+
+
 class UnsendableValue(InvalidRequest):
     """A value cannot be sent without being changed (see docs/protocol.md, D1)."""
 
@@ -121,6 +134,27 @@ class TransportError(KintoException):
 
 class NotSent(TransportError):
     """The request did not reach the server: nothing was changed there."""
+
+
+class BackoffException(NotSent):
+    """
+    The server asks for a pause (header `Backoff`) that is longer than the policy allows.
+
+    Attributes:
+        backoff: Seconds that are left of it.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        backoff: float = 0,
+        exception: BaseException | None = None,
+        *,
+        request: Request | None = None,
+        response: Response | None = None,
+    ) -> None:
+        super().__init__(message, exception, request=request, response=response)
+        self.backoff: float = backoff
 
 
 class AnswerLost(TransportError):
@@ -151,6 +185,10 @@ class ResponseError(KintoException):
         return body.get("details") if isinstance(body, Mapping) else None
 
 
+class NotModified(ResponseError):
+    """What was asked for has not changed since the state that the request named (304)."""
+
+
 class BadRequest(ResponseError):
     """The server does not understand the request, or a schema forbids the data (400)."""
 
@@ -169,6 +207,10 @@ class NotFound(ResponseError):
 
 class BucketNotFound(NotFound):
     """There is no such bucket, or the user may not see it."""
+
+
+class BucketHidden(BucketNotFound, Forbidden):
+    """There is no such bucket, or the user may not see it: Kinto answers 403 to both."""
 
 
 class CollectionNotFound(NotFound):
@@ -195,6 +237,10 @@ class PreconditionFailed(ResponseError):
     def existing(self) -> dict[str, Any] | None:
         """Return the object that is there instead, as the server has it, or None."""
         return existing_of(self.response)
+
+
+class SnapshotMoved(PreconditionFailed):
+    """A list changed while its pages were read, which were to be those of one moment."""
 
 
 class TooManyRequests(ResponseError):
@@ -224,14 +270,26 @@ class KintoBatchException(KintoException):
 
     Attributes:
         exceptions: What was raised, in the order of the operations.
-        results: For each operation what it returned, or what it raised.
+        results: What the server answered, as pairs of a body and headers, as kinto-http has it:
+            the body's ``responses`` has *status* and *body* for each operation.
+        outcomes: For each operation what it returned, or what it raised.
     """
 
-    def __init__(self, exceptions: Sequence[Exception], results: Sequence[Any]) -> None:
-        count = f"{len(exceptions)} of {len(results)} operations failed"
+    def __init__(
+        self,
+        exceptions: Sequence[Exception],
+        results: Sequence[tuple[Any, Any]] = (),
+        outcomes: Sequence[Any] = (),
+    ) -> None:
+        count = f"{len(exceptions)} of {len(outcomes) or len(exceptions)} operations failed"
         super().__init__("\n".join([f"{count}:", *(f"  {error}" for error in exceptions)]))
         self.exceptions: list[Exception] = list(exceptions)
-        self.results: list[Any] = list(results)
+        self.results: list[tuple[Any, Any]] = list(results)
+        self.outcomes: list[Any] = list(outcomes)
+
+
+class AttachmentError(KintoException):
+    """A file is not what the server says of it, or what the server says is not acceptable."""
 
 
 # -- Records and sessions ----------------------------------------------------------------------

@@ -26,6 +26,8 @@ from kinto_orm.flow.drivers import Blocking as Blocking
 from kinto_orm.flow.drivers import Recording as Recording
 from kinto_orm.flow.messages import Document as Document
 from kinto_orm.flow.messages import Flow as Flow
+from kinto_orm.flow.messages import Form as Form
+from kinto_orm.flow.messages import Headers as Headers
 from kinto_orm.flow.messages import Now as Now
 from kinto_orm.flow.messages import Page as Page
 from kinto_orm.flow.messages import Program as Program
@@ -33,6 +35,7 @@ from kinto_orm.flow.messages import Request as Request
 from kinto_orm.flow.messages import Response as Response
 from kinto_orm.flow.messages import Sleep as Sleep
 from kinto_orm.flow.messages import Stream as Stream
+from kinto_orm.flow.messages import Work as Work
 from kinto_orm.flow.operations import operation as operation
 from kinto_orm.flow.operations import stream as stream
 from kinto_orm.flow.retrying import Pacing as Pacing

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any, TypeVar
 
-from kinto_orm.flow.messages import Now, Page, Program, Request, Response, Sleep, Stream
+from kinto_orm.flow.messages import Page, Program, Request, Response, Step, Stream
 
 
 T = TypeVar("T")
@@ -15,7 +15,7 @@ S = TypeVar("S")
 
 def around(
     program: Generator[S, Any, T], make: Callable[[Request], Program[Response]]
-) -> Generator[S | Request | Sleep | Now, Any, T]:
+) -> Generator[S | Step, Any, T]:
     """Run *program*, whose requests are made by *make*; its other steps pass."""
     try:
         step = next(program)

@@ -4,11 +4,14 @@ Many requests in few: what Kinto's batch endpoint really does, and how to be saf
 The rules, by their numbers in docs/protocol.md:
 
 - B1: a body that is a list (a JSON Patch) makes the whole batch a 400.  Such a request leaves the
-  batch and travels alone, in its turn.
-- B2: the server overwrites a `Content-Type` header, but not a `content-type`.
+  batch and travels alone, in its turn; so do files.
+- B2: the server overwrites a `Content-Type` header, and then reads a merge patch as a replacement
+  of attributes.  It does not overwrite a `content-type`, but that is luck: a merge patch that
+  reads differently either way travels alone as well.
 - B3: on PostgreSQL, a 409 undoes everything before it in the batch, whatever their answers say,
   and nothing behind it.  Everything up to the last 409 is sent again (`settled`).
 - B6: any other error is of its own sub-request alone.
+- B7: a conditional GET would make the whole batch a 500, if the answer is a 304: it goes alone.
 - B8: a path with ``/batch`` in it is refused, so that one letter of it is percent-encoded.
 - B9: headers of the outer request would be inherited by all, so that it has none.
 
@@ -18,9 +21,8 @@ at fault stands alone, so that the others do not suffer for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeAlias, TypeGuard, TypeVar
-from urllib.parse import urlencode
 
 import attrs
 
@@ -32,15 +34,18 @@ from kinto_orm.exceptions import (
     TransportError,
     existing_of,
 )
-from kinto_orm.flow.messages import Program, Request, Response, Sleep
+from kinto_orm.flow.messages import Form, Headers, Program, Request, Response, Sleep, Step
+from kinto_orm.flow.recovering import MERGE_PATCH, found_out
 from kinto_orm.flow.refusals import response_error
-from kinto_orm.flow.retrying import RetryPolicy
+from kinto_orm.flow.retrying import RetryPolicy, is_lost, stands_in_its_own_way
 
 
 T = TypeVar("T")
 
 #: How long to go on after a 409: other writers may keep a collection busy for a while.
 PATIENCE = RetryPolicy(attempts=12, first=0.05, longest=2.0)
+
+NEVER_AGAIN = RetryPolicy(attempts=1)
 
 #: What came of a request of several: a response, or what kept it from having one.
 Answer: TypeAlias = Response | KintoException
@@ -53,8 +58,19 @@ _REFUSED_WHOLE = frozenset({400, 413})
 
 
 def travels_alone(request: Request) -> bool:
-    """Tell whether *request* cannot be part of a batch (B1)."""
-    return isinstance(request.body, list)
+    """Tell whether *request* cannot be part of a batch (B1, B2, B7)."""
+    if isinstance(request.body, (list, Form)) or request.into is not None:
+        return True
+    if request.method == "GET":
+        return "If-None-Match" in request.headers
+    if request.headers.get("Content-Type") == MERGE_PATCH:
+        return not request.settled and not _reads_the_same(request.body.get("data") or {})
+    return False
+
+
+def _reads_the_same(patch: dict[str, Any]) -> bool:
+    """Tell whether a merge *patch* says the same as a replacement of attributes (B2)."""
+    return not any(value is None or isinstance(value, dict) for value in patch.values())
 
 
 def chunks(requests: Sequence[Request], limit: int) -> list[list[int]]:
@@ -96,8 +112,7 @@ def _entry(request: Request) -> dict[str, Any]:
 
 
 def _path(request: Request) -> str:
-    path = request.path.replace("/batch", "/%62atch")
-    return f"{path}?{urlencode(request.params)}" if request.params else path
+    return request.path_url.replace("/batch", "/%62atch")
 
 
 def together_once(requests: Sequence[Request]) -> Program[list[Answer]]:
@@ -145,7 +160,7 @@ def _part(part: dict[str, Any]) -> Response:
     return Response(
         part["status"],
         part.get("body") or None,  # A HEAD has an empty string for a body (B11).
-        {name.lower(): value for name, value in part.get("headers", {}).items()},
+        Headers(part.get("headers", {}).items()),
         part.get("rehearsed", False),
     )
 
@@ -217,23 +232,71 @@ def _confirmed(request: Request, written: Response | None, now: Answer) -> Answe
     return now
 
 
+# -- Lost --------------------------------------------------------------------------------------
+
+
+def certain(requests: Sequence[Request], limit: int, policy: RetryPolicy) -> Program[list[Answer]]:
+    """
+    Make *requests* in one round trip; find out what became of those whose answers were lost.
+
+    Those that were not applied are sent again, as often as *policy* says: after a 5xx each alone,
+    since the server may be unable to stand one of them (B5).
+    """
+    answers = dict(enumerate((yield from settled(requests))))
+    repeated: set[int] = set()
+    for attempt in range(1, policy.attempts):
+        open_ = [
+            index
+            for index, answer in answers.items()
+            if is_lost(requests[index], answer)
+            or (index in repeated and stands_in_its_own_way(answer))
+        ]
+        if not open_:
+            break
+        yield Sleep(policy.pause(attempt))
+        looks = {index: Pending(found_out(requests[index])) for index in open_}
+        yield from together(list(looks.values()), limit)
+        again: list[int] = []
+        for index, look in looks.items():
+            if look.error is not None:
+                continue
+            if (found := look.result()) is not None:
+                answers[index] = found
+            elif is_lost(requests[index], answers[index]):
+                again.append(index)
+        repeated = set(again)
+        alone = any(not isinstance(answers[index], AnswerLost) for index in again)
+        for group in [[index] for index in again] if alone else [again] if again else []:
+            made = yield from settled([requests[index] for index in group])
+            answers.update(zip(group, made, strict=True))
+        if not again:
+            break
+    return [answers[index] for index in range(len(requests))]
+
+
 # -- Batches of recorded operations ------------------------------------------------------------
 
 
 class Pending(Generic[T]):
-    """The result-to-be of an operation that a batch recorded."""
+    """
+    The result-to-be of an operation that a batch recorded.
 
-    request: Request | None = None
+    Attributes:
+        step: What the operation waits for; None if it has ended.
+    """
+
+    step: Step | None = None
     _value: T
     _error: Exception | None = None
 
     def __init__(self, flow: Program[T]) -> None:
         self._flow = flow
-        self._advance(None)  # Raises at once what is wrong with the arguments.
+        self._answers: list[Response] = []
+        self._advance(lambda: next(flow))  # Raises at once what is wrong with the arguments.
 
     def __repr__(self) -> str:
-        if self.request is not None:
-            return f"<Pending {self.request.method} {self.request.path}>"
+        if isinstance(self.step, Request):
+            return f"<Pending {self.step.method} {self.step.path}>"
         outcome = "done" if self._error is None else repr(self._error)
         return f"<Pending: {outcome}>"
 
@@ -244,8 +307,8 @@ class Pending(Generic[T]):
         Raises:
             RuntimeError: If its batch has not been sent yet.
         """
-        if self.request is not None:
-            msg = f"the batch with {self.request.method} {self.request.path} has not been sent yet"
+        if self.step is not None:
+            msg = f"the batch with {self!r} has not been sent yet"
             raise RuntimeError(msg)
         if self._error is not None:
             raise self._error
@@ -256,53 +319,100 @@ class Pending(Generic[T]):
         """Return what the operation raised, if it did."""
         return self._error
 
-    def receive(self, response: Response) -> None:
-        """Give the operation its *response*: it goes on to its next request, or to its end."""
-        try:
-            self._advance(response)
-        except Exception as error:  # noqa: BLE001 (kept for the one who asks for the result)
-            self.fail(error)
+    @property
+    def body(self) -> Any:
+        """Return what the server answered: of several pages, one with the data of all."""
+        if self.step is not None or (not self._answers and self._error is not None):
+            return self.result()  # Raises.
+        if not self._answers:
+            return self._value  # It was known without a request.
+        pages = [each.body["data"] for each in self._answers if _is_page(each.body)]
+        if len(pages) > 1:
+            return {"data": [item for page in pages for item in page]}
+        return self._answers[-1].body
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """Return the server's last answer as a batch has it: *status*, *headers* and *body*."""
+        if not self._answers:
+            return {"status": None, "headers": {}, "body": {"message": str(self._error or "")}}
+        last = self._answers[-1]
+        return {"status": last.status, "headers": dict(last.headers), "body": last.body}
+
+    def receive(self, answer: Any) -> None:
+        """Give the operation the *answer* to its step: it goes on to the next, or to its end."""
+        if isinstance(answer, Response):
+            self._answers.append(answer)
+        self._go_on(lambda: self._flow.send(answer))
 
     def fail(self, error: Exception) -> None:
-        """End the operation with *error*."""
-        self._flow.close()
-        self.request, self._error = None, error
+        """Have *error* raised inside the operation, which may go on nevertheless."""
+        self._go_on(lambda: self._flow.throw(error))
 
-    def _advance(self, response: Response | None) -> None:
+    def _go_on(self, to_next: Callable[[], Step]) -> None:
         try:
-            step = next(self._flow) if response is None else self._flow.send(response)
+            self._advance(to_next)
+        except Exception as error:  # noqa: BLE001 (kept for the one who asks for the result)
+            self._flow.close()
+            self.step, self._error = None, error
+
+    def _advance(self, to_next: Callable[[], Step]) -> None:
+        try:
+            self.step = to_next()
         except StopIteration as stop:
-            self.request, self._value = None, stop.value
-        else:
-            if not isinstance(step, Request):
-                msg = f"an operation that wants a {step!r} cannot be part of a batch"
-                raise TypeError(msg)
-            self.request = step
+            self.step, self._value = None, stop.value
 
 
-def together(recorded: Sequence[Pending[Any]], limit: int) -> Program[None]:
+def _is_page(body: Any) -> bool:
+    return isinstance(body, dict) and isinstance(body.get("data"), list)
+
+
+def together(
+    recorded: Sequence[Pending[Any]], limit: int, policy: RetryPolicy = NEVER_AGAIN
+) -> Program[None]:
     """
     Run *recorded* operations together, at most *limit* requests at a time.
 
     They advance in rounds: an operation that turns out to need a second request has it made in
     the second round.  An operation that fails does not keep the others from going on.  When no
-    answer comes, those under way end with that error, and those behind them are not sent.
+    answer comes, and *policy* does not help, those under way end with that error, and those
+    behind them are not sent.
     """
-    while waiting := [pending for pending in recorded if pending.request is not None]:
-        requests = [pending.request for pending in waiting if pending.request is not None]
+    while waiting := [pending for pending in recorded if pending.step is not None]:
+        for pending in waiting:
+            yield from _prepared(pending)
+        ready = [pending for pending in waiting if isinstance(pending.step, Request)]
+        requests = [pending.step for pending in ready if isinstance(pending.step, Request)]
         broken: KintoException | None = None
         for indices in chunks(requests, limit):
             if broken is not None:
                 for index in indices:
-                    waiting[index].fail(kept_back(requests[index], broken))
+                    ready[index].fail(kept_back(requests[index], broken))
                 continue
-            answers = yield from settled([requests[index] for index in indices])
+            answers = yield from certain([requests[index] for index in indices], limit, policy)
             for index, answer in zip(indices, answers, strict=True):
                 if isinstance(answer, Response):
-                    waiting[index].receive(answer)
+                    ready[index].receive(answer)
                 else:
-                    waiting[index].fail(answer)
-                    broken = answer if isinstance(answer, (TransportError, ServerError)) else broken
+                    ready[index].fail(answer)
+            broken = _why_to_stop(answers)
+
+
+def _prepared(pending: Pending[Any]) -> Program[None]:
+    """Make the steps of *pending* that are not requests, up to the next request."""
+    while pending.step is not None and not isinstance(pending.step, Request):
+        try:
+            answer: Any = yield pending.step
+        except Exception as error:  # noqa: BLE001 (raised inside the flow)
+            pending.fail(error)
+        else:
+            pending.receive(answer)
+
+
+def _why_to_stop(answers: Sequence[Answer]) -> KintoException | None:
+    """Return the error after which nothing more should be sent, if all met one."""
+    errors = [each for each in answers if isinstance(each, (TransportError, ServerError))]
+    return errors[-1] if len(errors) == len(answers) else None
 
 
 def kept_back(request: Request, cause: KintoException) -> NotAttempted:

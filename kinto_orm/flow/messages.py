@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from typing import Any, Generic, TypeAlias, TypeVar
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Generic, TypeAlias, TypeVar
+from urllib.parse import urlencode
 
 from attrs import field, frozen
 
@@ -17,6 +19,61 @@ Document: TypeAlias = dict[str, Any]
 Params: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
 
 
+class Headers(Mapping[str, str]):
+    """Header fields, which are found by their names in any case; these are kept in lower case."""
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self._fields = {name.lower(): value for name, value in fields}
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __repr__(self) -> str:
+        return f"<Headers {', '.join(self._fields)}>"
+
+
+@frozen
+class Form:
+    """
+    A form with a file in it (RFC 7578): the body of an upload.
+
+    It is read while it is sent, and from its start at each attempt.
+
+    Attributes:
+        source: Where the file is, or an open one, which can be rewound.
+        filename: What it is called there.
+        mimetype: What it is, such as ``image/png``.
+        fields: The other parts of the form.
+    """
+
+    source: Path | BinaryIO
+    filename: str
+    mimetype: str
+    fields: Mapping[str, str] = field(factory=dict[str, str])
+
+
+@frozen
+class Download:
+    """
+    A file to write the body of an answer to, as it comes.
+
+    The response has its size and its hash instead: ``{"size": bytes, "hash": SHA-256}``.
+
+    Attributes:
+        path: Where to write.
+        block: How many bytes to write at once, at the most.
+    """
+
+    path: Path
+    block: int = 2**18
+
+
 @frozen
 class Request:
     """
@@ -28,16 +85,24 @@ class Request:
             whole URL: what a flow asks goes to the client's own server.
         params: Query string, values not encoded yet; as pairs where a name may recur.
         headers: Request headers, beyond those that each request has.
-        body: A JSON value, or None for no body.
-        settled: Whether who makes it takes care of a 409, so that nobody else has to.
+        body: A JSON value, a `Form`, or None for no body.
+        settled: Whether who makes it takes care of a 409, and of a lost answer, so that nobody
+            else has to.
+        once: Whether it is made only once, whatever comes.
+        into: Where the body of the answer is written to, if not into the response.
+        url: A whole URL to ask instead of the path.  It gets neither credentials nor the headers
+            of the client.
     """
 
     method: str
     path: str
     params: Params = ()
     headers: Mapping[str, str] = field(factory=dict[str, str])
-    body: Any = None
+    body: Any = field(default=None, repr=False)
     settled: bool = field(default=False, eq=False, repr=False)
+    once: bool = field(default=False, eq=False, repr=False)
+    into: Download | None = field(default=None, kw_only=True)
+    url: str | None = field(default=None, kw_only=True)
 
     @property
     def writes(self) -> bool:
@@ -45,6 +110,11 @@ class Request:
         if self.path == "/batch":
             return any(entry["method"] not in ("GET", "HEAD") for entry in self.body["requests"])
         return self.method not in ("GET", "HEAD")
+
+    @property
+    def path_url(self) -> str:
+        """Return the path with the query string, as the requests of *requests* have it."""
+        return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
 
 
 @frozen
@@ -61,8 +131,22 @@ class Response:
 
     status: int
     body: Any = None
-    headers: Mapping[str, str] = field(factory=dict[str, str])
+    headers: Mapping[str, str] = field(factory=Headers)
     rehearsed: bool = False
+
+    @property
+    def status_code(self) -> int:
+        """Return the status, by the name that the responses of *requests* give it."""
+        return self.status
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether it is a success."""
+        return self.status < 400
+
+    def json(self) -> Any:
+        """Return the body, as the responses of *requests* do."""
+        return self.body
 
 
 @frozen
@@ -78,6 +162,13 @@ class Now:
 
 
 @frozen
+class Work(Generic[T]):
+    """Something that takes a while without the server, with files; answered by its result."""
+
+    do: Callable[[], T]
+
+
+@frozen
 class Page(Generic[T]):
     """Items that a stream has for its reader; answered by None, when these are used up."""
 
@@ -85,7 +176,7 @@ class Page(Generic[T]):
 
 
 #: What a driver can be asked to do.
-Step: TypeAlias = Request | Sleep | Now
+Step: TypeAlias = Request | Sleep | Now | Work[Any]
 
 #: A single operation under way.
 Flow: TypeAlias = Generator[Request, Response, T]

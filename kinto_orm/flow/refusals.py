@@ -7,10 +7,12 @@ from typing import Final
 
 from kinto_orm.exceptions import (
     BadRequest,
+    BucketHidden,
     BucketNotFound,
     CollectionNotFound,
     Forbidden,
     NotFound,
+    NotModified,
     PreconditionFailed,
     RecordNotFound,
     ResponseError,
@@ -24,6 +26,7 @@ from kinto_orm.flow.messages import Request, Response
 
 
 _BY_STATUS: Final[dict[int, type[ResponseError]]] = {
+    304: NotModified,
     400: BadRequest,
     401: Unauthorized,
     403: Forbidden,
@@ -34,6 +37,7 @@ _BY_STATUS: Final[dict[int, type[ResponseError]]] = {
 }
 
 _REMEDIES = {
+    304: "it has not changed",
     401: "check the credentials",
     403: "the user lacks the permission, or the bucket does not exist: Kinto answers 403 to both",
     409: "the database rolled the transaction back: try again",
@@ -54,11 +58,18 @@ def response_error(request: Request, response: Response) -> ResponseError:
     """Return the error that *response* to *request* stands for."""
     status, remedy = response.status, _REMEDIES.get(response.status)
     kind = _BY_STATUS.get(status, ServerError if status >= 500 else ResponseError)
+    if status == 403 and request.method in ("GET", "HEAD") and _is_of_a_bucket(request):
+        kind = BucketHidden
     if status == 404 and (missing := missing_of(response)) in _MISSING:
         kind, remedy = _MISSING[missing]
         remedy = remedy.format(repr(details_of(response).get("id")))
     message = f"{request.method} {request.path}: {status} {_reason(response)}"
     return kind(message + (f" ({remedy})" if remedy else ""), request=request, response=response)
+
+
+def _is_of_a_bucket(request: Request) -> bool:
+    """Tell whether *request* is for a bucket itself."""
+    return request.path.startswith("/buckets/") and request.path.count("/") == 2
 
 
 def missing_of(response: Response) -> str:

@@ -6,11 +6,12 @@ again if that cannot do harm:
 
 - a read, when no usable answer came or the server was not up to it (429, 502, 503, 504);
 - a write, when it was certainly not applied: it did not reach the server, or was refused with a
-  409 (the database rolled it back, docs/protocol.md, B4) or a 429.
+  409 (the database rolled it back, docs/protocol.md, B4) or a 429;
+- a write whose answer was lost, or that met a 5xx, when a look at the server says that it was not
+  applied (see `recovering`).  If it was, the answer is made from what is there: to send it again
+  would report a false conflict.  Whoever makes a request that is `settled` looks for himself.
 
-A write whose answer was lost, or that met a 5xx, may have been applied: sending it again without
-looking would report a false conflict.  The error goes to the flow: a commit reads back and then
-decides (see `session.outcomes`).
+Looks count as attempts.
 """
 
 from __future__ import annotations
@@ -20,20 +21,38 @@ import random
 from collections.abc import Callable, Generator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
-from kinto_orm.exceptions import NotSent, TransportError
+from kinto_orm.exceptions import (
+    AnswerLost,
+    BackoffException,
+    NotSent,
+    OutcomeUnknown,
+    ResponseError,
+    ServerError,
+    TransportError,
+)
 from kinto_orm.flow.around import around
-from kinto_orm.flow.messages import Now, Program, Request, Response, Sleep
+from kinto_orm.flow.messages import Now, Program, Request, Response, Sleep, Step
+from kinto_orm.flow.recovering import can_be_found_out, found_out
 
 
 T = TypeVar("T")
 S = TypeVar("S")
 
+#: What came of an attempt.
+Outcome: TypeAlias = Response | TransportError
+
 _BUSY = frozenset({429, 502, 503, 504})
 _NOT_APPLIED = frozenset({409, 429})
+
+
+def _is_one_or_more(_: Any, __: Any, attempts: int) -> None:
+    if attempts < 1:
+        msg = f"a policy must allow an attempt, not {attempts}"
+        raise ValueError(msg)
 
 
 @frozen(kw_only=True)
@@ -47,18 +66,25 @@ class RetryPolicy:
         first: The longest pause before the second attempt, in seconds.  It doubles with each.
         longest: The longest pause of all, in seconds.  A `Retry-After` beyond it is not waited
             for: the error is raised at once.
+        fixed: Seconds of each pause, whatever the server says, instead of all that.
+        backoff: The longest `Backoff` of the server that is waited out, in seconds.  One beyond
+            it is a `BackoffException` for the requests that follow, until it is over.
         jitter: Gives a number from 0 to 1, by which a pause is multiplied, so that clients that
             failed together do not come back together.
     """
 
-    attempts: int = 5
+    attempts: int = field(default=5, validator=_is_one_or_more)
     budget: float = 60.0
     first: float = 0.2
     longest: float = 30.0
+    fixed: float | None = None
+    backoff: float = 60.0
     jitter: Callable[[], float] = random.random
 
     def pause(self, attempt: int) -> float:
         """Return the seconds to wait after *attempt*, the first being 1."""
+        if self.fixed is not None:
+            return self.fixed
         longest: float = min(self.longest, self.first * 2.0 ** min(attempt - 1, 1000))
         return longest * (0.5 + 0.5 * self.jitter())
 
@@ -66,19 +92,21 @@ class RetryPolicy:
 @define
 class Pacing:
     """
-    What the server asks of all requests of a client: a pause (header `Backoff`).
+    What the server asks of all requests of a client.
 
     Attributes:
-        until: When the pause ends, on the clock of `Now`; None if there is none.
+        until: When the pause ends that it asked for (header `Backoff`), on the clock of `Now`;
+            None if there is none.
+        alerts: What it has to say to people (header `Alert`), until somebody says it.
     """
 
     until: float | None = None
-    longest: float = field(default=60.0, kw_only=True)
+    alerts: list[str] = field(factory=list[str])
 
 
 def retrying(
     program: Generator[S, Any, T], policy: RetryPolicy, pacing: Pacing
-) -> Generator[S | Request | Sleep | Now, Any, T]:
+) -> Generator[S | Step, Any, T]:
     """Run *program*, making its requests again as *policy* says and no faster than *pacing*."""
     return around(program, lambda request: _persist(request, policy, pacing))
 
@@ -86,51 +114,107 @@ def retrying(
 def _persist(request: Request, policy: RetryPolicy, pacing: Pacing) -> Program[Response]:
     """Make *request*, again if that can do no harm; return the last response."""
     began: float | None = None
+    lost: Outcome | None = None  # Why it is not known whether a write was applied.
+    repeated = False
     for attempt in range(1, policy.attempts + 1):
-        if pacing.until is not None:
-            yield from _wait(pacing)
-        try:
-            response: Response = yield request
-        except TransportError as error:
-            delay = policy.pause(attempt)
-            if attempt == policy.attempts or not _harmless_after(request, error):
-                raise
-            failure: TransportError | Response = error
+        outcome = None
+        if lost is not None:
+            outcome = yield from _looked_up(request, lost, policy, pacing)
+            repeated = outcome is None
+        if outcome is None:
+            outcome = yield from _tried(request, policy, pacing)
+            if repeated and stands_in_its_own_way(outcome):
+                found = yield from _looked_up(request, outcome, policy, pacing)
+                return _given_up(found or outcome)
+        if is_lost(request, outcome):
+            lost = lost if outcome is lost else outcome
+        elif not _harmless(request, outcome):
+            return _given_up(outcome)
         else:
-            if "backoff" in response.headers:
-                yield from _slow_down(response, pacing)
-            if attempt == policy.attempts or not _harmless(request, response):
-                return response
-            # To a 409 the server says how long to wait for a database that is not there.
-            asked = None if response.status == 409 else retry_after(response)
-            delay = policy.pause(attempt) if asked is None else asked
-            failure = response
+            lost = None
+        if attempt == policy.attempts:
+            return _given_up(outcome)
+        delay = _delay(outcome, policy, attempt)
         now: float = yield Now()
         began = now if began is None else began
-        if delay > policy.longest or now + delay - began > policy.budget:
-            return _given_up(failure)
+        if delay > max(policy.longest, policy.fixed or 0) or now + delay - began > policy.budget:
+            return _given_up(outcome)
         yield Sleep(delay)
-    msg = f"a policy must allow an attempt, not {policy.attempts}"
-    raise ValueError(msg)
+    raise AssertionError
 
 
-def _given_up(failure: TransportError | Response) -> Response:
-    if isinstance(failure, TransportError):
-        raise failure
-    return failure
+def stands_in_its_own_way(outcome: object) -> bool:
+    """Tell whether a repeated write may be refused because its first try came late."""
+    return isinstance(outcome, Response) and outcome.status in (404, 412)
 
 
-def _harmless_after(request: Request, error: TransportError) -> bool:
-    return isinstance(error, NotSent) or not request.writes
+def _tried(request: Request, policy: RetryPolicy, pacing: Pacing) -> Program[Outcome]:
+    """Make *request* once, when the server wants it; return what came of it."""
+    if pacing.until is not None:
+        yield from _wait(request, policy, pacing)
+    try:
+        response: Response = yield request
+    except TransportError as error:
+        return error
+    if "backoff" in response.headers:
+        yield from _slow_down(response, pacing)
+    if (alert := response.headers.get("alert")) is not None and alert not in pacing.alerts:
+        pacing.alerts.append(alert)
+    return response
 
 
-def _harmless(request: Request, response: Response) -> bool:
-    """Tell whether *request* may be made again after *response*."""
-    if response.status == 409 and request.settled:
+def _looked_up(
+    request: Request, lost: Outcome, policy: RetryPolicy, pacing: Pacing
+) -> Program[Outcome | None]:
+    """Return the answer to *request*, None if it was not applied, or *lost* if nobody says so."""
+
+    def read(step: Request) -> Program[Response]:
+        outcome = yield from _tried(step, policy, pacing)
+        return _given_up(outcome)
+
+    try:
+        return (yield from around(found_out(request), read))
+    except OutcomeUnknown:
+        return _given_up(lost)
+    except (TransportError, ResponseError):
+        return lost
+
+
+def is_lost(request: Request, outcome: object) -> bool:
+    """Tell whether *outcome* leaves it open whether *request* was applied, and that can be told."""
+    if not request.writes or request.settled or request.once or not can_be_found_out(request):
+        return False
+    if isinstance(outcome, Response):
+        return outcome.status >= 500
+    return isinstance(outcome, (AnswerLost, ServerError))
+
+
+def _harmless(request: Request, outcome: Outcome) -> bool:
+    """Tell whether *request* may be made again after *outcome*."""
+    if request.once:
+        return False
+    if isinstance(outcome, TransportError):
+        return isinstance(outcome, NotSent) or not request.writes
+    if outcome.status == 409 and request.settled:
         return False  # Whoever made it repeats it, with what else was rolled back.
-    if response.status in _NOT_APPLIED:
+    if outcome.status in _NOT_APPLIED:
         return True
-    return response.status in _BUSY and not request.writes
+    return outcome.status in _BUSY and not request.writes
+
+
+def _given_up(outcome: Outcome) -> Response:
+    if isinstance(outcome, TransportError):
+        raise outcome
+    return outcome
+
+
+def _delay(outcome: Outcome, policy: RetryPolicy, attempt: int) -> float:
+    """Return the seconds to wait after *outcome*."""
+    asked = None
+    # To a 409 the server says how long to wait for a database that is not there.
+    if isinstance(outcome, Response) and outcome.status != 409 and policy.fixed is None:
+        asked = retry_after(outcome)
+    return policy.pause(attempt) if asked is None else asked
 
 
 def retry_after(response: Response) -> float | None:
@@ -161,15 +245,28 @@ def _slow_down(response: Response, pacing: Pacing) -> Program[None]:
         seconds = float(response.headers["backoff"])
     except ValueError:
         return
-    now: float = yield Now()
-    pacing.until = now + min(seconds, pacing.longest)
+    if seconds > 0:
+        now: float = yield Now()
+        pacing.until = now + seconds
 
 
-def _wait(pacing: Pacing) -> Program[None]:
-    """Wait until *pacing* allows the next request."""
+def _wait(request: Request, policy: RetryPolicy, pacing: Pacing) -> Program[None]:
+    """
+    Wait until *pacing* allows the next request.
+
+    Raises:
+        BackoffException: If that is later than *policy* allows.
+    """
     until = pacing.until
     now: float = yield Now()
     if until is not None and until > now:
-        yield Sleep(until - now)
+        left = until - now
+        if left > policy.backoff:
+            msg = (
+                f"{request.method} {request.path} was not sent: the server asks for a pause of"
+                f" {left:.0f} more seconds (Backoff). Wait, or allow it: RetryPolicy(backoff=…)"
+            )
+            raise BackoffException(msg, left)
+        yield Sleep(left)
     if pacing.until == until:  # Nobody else was asked to wait longer.
         pacing.until = None

@@ -1,11 +1,7 @@
 """
 Conditions as the query string of a Kinto server.
 
-The rules, by their numbers in docs/protocol.md: values are always JSON, so that ``"42"`` is not
-42 (F1); commas in the strings of a list are escaped, since the server splits the list before it
-decodes it (F2); operators are always written, so that a field called ``min_size`` is not taken
-for one (F3); what the server would silently not match is refused (F4); ``has_`` comes first,
-since on memory storage it cancels what is before it (F7).
+The rules are those of `transport.params`.
 """
 
 from __future__ import annotations
@@ -19,7 +15,7 @@ from kinto_orm.exceptions import UnsupportedQuery
 from kinto_orm.models.conditions import Condition, Order
 from kinto_orm.models.fields import Field
 from kinto_orm.models.layout import layout_of
-from kinto_orm.transport.codec import encode
+from kinto_orm.transport.params import has_first, listed, text_of
 
 
 #: Keys that filters and sorting know (F4).  A dot leads into an object; in a key, only the memory
@@ -37,7 +33,7 @@ def encoded(
         UnsupportedQuery: If the server cannot be asked that.
     """
     pairs = [_encoded(condition, model) for condition in conditions if not _is_idle(condition)]
-    return sorted(pairs, key=lambda pair: not pair[0].startswith("has_"))
+    return has_first(pairs)
 
 
 def _encoded(condition: Condition, model: type[Any] | None) -> tuple[str, str]:
@@ -46,7 +42,7 @@ def _encoded(condition: Condition, model: type[Any] | None) -> tuple[str, str]:
     if operator == "has":
         return name, "true" if value else "false"
     if operator in ("in", "exclude"):
-        return name, ",".join(_item(condition.field, item, model) for item in value)
+        return name, listed(_item(condition.field, item, model) for item in value)
     return name, text_of(_wire(condition.field, value, model))
 
 
@@ -80,17 +76,12 @@ def path_of(field: Field[Any]) -> str:
     return ".".join(field._path)
 
 
-def text_of(value: Any) -> str:
-    """Return *value* as JSON, which is what the server decodes (F1)."""
-    return encode(value).decode()
-
-
-def _item(field: Field[Any], value: Any, model: type[Any] | None) -> str:
+def _item(field: Field[Any], value: Any, model: type[Any] | None) -> Any:
     wire = _wire(field, value, model)
     if isinstance(wire, (list, dict)):
         msg = f"{field!r}: Kinto cannot compare with a list of lists or objects: ask one by one"
         raise UnsupportedQuery(msg)
-    return text_of(wire).replace(",", "\\u002c")
+    return wire
 
 
 def _wire(field: Field[Any], value: Any, model: type[Any] | None) -> Any:

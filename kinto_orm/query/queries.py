@@ -10,7 +10,8 @@ import attrs
 
 from attrs import frozen
 
-from kinto_orm.client.endpoints.objects import accepted, content, next_page
+from kinto_orm.client.endpoints.listing import next_page
+from kinto_orm.client.endpoints.objects import accepted, content
 from kinto_orm.client.paths import records_path
 from kinto_orm.exceptions import InvalidRequest, MultipleRecordsFound, RecordNotFound
 from kinto_orm.flow import (
@@ -29,7 +30,8 @@ from kinto_orm.flow import (
 from kinto_orm.models.conditions import All, Condition, Order
 from kinto_orm.models.fields import Field
 from kinto_orm.models.records import Record
-from kinto_orm.query.encoding import encoded, is_hopeless, sorting, text_of
+from kinto_orm.query.encoding import encoded, is_hopeless, sorting
+from kinto_orm.transport.params import listed
 
 
 R = TypeVar("R", bound=Record)
@@ -63,8 +65,7 @@ def _kinds(model: type[Record]) -> list[tuple[str, str]]:
     if model._tag is None and "_tags" in vars(model):
         return []  # The base of all kinds.
     tags = [tag for tag, kind in model._tags.items() if issubclass(kind, model)]
-    listed = ",".join(text_of(tag).replace(",", "\\u002c") for tag in tags)
-    return [(f"in_{model._tag_field}", listed)] if tags else []
+    return [(f"in_{model._tag_field}", listed(tags))] if tags else []
 
 
 class Tracker(Protocol):

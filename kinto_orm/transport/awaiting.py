@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import requests
 
 from attrs import define, field
+from requests.auth import HTTPBasicAuth
 
 from kinto_orm.exceptions import AnswerLost, KintoException, NotSent, TransportError
-from kinto_orm.flow.messages import Now, Request, Response, Sleep, Step
-from kinto_orm.transport.auth import Credentials, signed_headers, signer
+from kinto_orm.flow.messages import Now, Request, Response, Sleep, Step, Work
+from kinto_orm.transport.auth import Credentials, TokenAuth, _Anonymous, signed_headers, signer
+from kinto_orm.transport.files import Sink
+from kinto_orm.transport.forms import BLOCK, Parts, opened
 from kinto_orm.transport.wire import Outgoing, Server, Timeout, incoming
 
 
 if TYPE_CHECKING:
     import aiohttp
+
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 @define(eq=False)
@@ -33,14 +42,17 @@ class Awaiting:
         server: Where requests go.
         credentials: Who they are from.
         timeout: How long to wait for a connection, and for an answer.
-        connections: How many there are at most at the same time.
+        session: A session of *aiohttp* to use, with its connector, proxies and certificates; it
+            stays open.  If omitted, one of its own, which `close` closes.
+        connections: How many there are at most at the same time, in a session of its own.
     """
 
     server: Server
     credentials: Credentials = field(default=None, repr=False)
     timeout: Timeout = field(factory=Timeout)
+    session: aiohttp.ClientSession | None = field(default=None, repr=False)
     connections: int = 100
-    _session: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
+    _http: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
     _sign: Any = field(init=False, repr=False)
 
@@ -61,39 +73,63 @@ class Awaiting:
             return await self._send(step)
         if isinstance(step, Sleep):
             return await asyncio.sleep(step.seconds)
+        if isinstance(step, Work):
+            return await asyncio.to_thread(step.do)
         assert isinstance(step, Now)
         return time.monotonic()
 
     async def close(self) -> None:
         """Close the connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        http, self._http = self._http, None
+        if http is not None and http is not self.session:
+            await http.close()
 
     async def _send(self, request: Request) -> Response:
+        out = self.server.outgoing(request)
+        http = self._opened()
+        if out.foreign:
+            async with _without_credentials(http) as bare:
+                return await self._exchanged(bare, request, out, None)
+        out.headers.update(await self._signed(out))
+        if out.form is None:
+            # As a file, since of many bytes aiohttp warns.
+            data = None if out.body is None else BytesIO(out.body)
+            response = await self._exchanged(http, request, out, data)
+        else:
+            # The file is opened here, outside of what is translated: it is the caller's.
+            with opened(out.form) as parts:
+                out.headers["Content-Type"] = parts.content_type
+                out.headers["Content-Length"] = str(parts.len)
+                response = await self._exchanged(http, request, out, _blocks(parts))
+        logger.debug("%s %s: %s", request.method, request.path, response.status)
+        return response
+
+    async def _exchanged(
+        self, http: aiohttp.ClientSession, request: Request, out: Outgoing, data: Any
+    ) -> Response:
         import aiohttp
 
-        from yarl import URL
-
-        out = self.server.outgoing(request)
-        session = self._opened()
         try:
-            async with session.request(
-                out.method,
-                URL(out.url, encoded=True),
-                headers=self._signed(out),
-                # As a file, since of many bytes aiohttp warns.
-                data=None if out.body is None else BytesIO(out.body),
-                allow_redirects=False,
-            ) as reply:
-                body = await reply.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            async with _asked(http, request, out, data) as reply:
+                if request.into is None or reply.status != 200:
+                    body, saved = await reply.read(), None
+                else:
+                    body, saved = b"", await _saved(reply, request)
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise _translated(request, error) from error
+        if saved is not None:
+            return Response(200, saved)
         return incoming(request, reply.status, reply.headers.items(), body)
 
-    def _signed(self, out: Outgoing) -> dict[str, str]:
+    async def _signed(self, out: Outgoing) -> dict[str, str]:
+        sign = self._sign
         try:
-            return signed_headers(self._sign, out.method, out.url, out.headers, out.body)
+            if isinstance(sign, (HTTPBasicAuth, TokenAuth, _Anonymous)):
+                return signed_headers(sign, out.method, out.url, out.headers, out.body)
+            # A user's own may take its time: ask for a token, say.
+            return await asyncio.to_thread(
+                signed_headers, sign, out.method, out.url, out.headers, out.body
+            )
         except requests.RequestException as error:
             msg = f"the request cannot be signed: {error}"
             raise KintoException(msg, error) from error
@@ -103,25 +139,70 @@ class Awaiting:
         import aiohttp
 
         loop = asyncio.get_running_loop()
-        if self._session is None:
+        if self._http is None and self.session is not None:
+            self._loop, self._http = loop, self.session
+            self._http._retry_connection = False  # As below.
+        elif self._http is None:
             self._loop = loop
-            self._session = aiohttp.ClientSession(
+            self._http = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self.connections),
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=self.timeout.connect, sock_read=self.timeout.read
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("Content-Type",),
             )
             # aiohttp sends a PUT or DELETE a second time when a kept connection turns out to be
             # closed.  The first may have been applied: what to do then is not for it to decide.
-            self._session._retry_connection = False
+            self._http._retry_connection = False
         elif self._loop is not loop:
             msg = (
                 "the client was opened in another event loop: close it there, or make one for each"
             )
             raise KintoException(msg)
-        return self._session
+        return self._http
+
+
+def _without_credentials(http: aiohttp.ClientSession) -> aiohttp.ClientSession:
+    """Return a session that goes the same ways as *http*, and says nothing of who asks."""
+    import aiohttp
+
+    return aiohttp.ClientSession(
+        connector=http.connector,
+        connector_owner=False,
+        timeout=http.timeout,
+        trust_env=http.trust_env,
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+def _asked(
+    http: aiohttp.ClientSession, request: Request, out: Outgoing, data: Any
+) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    from yarl import URL
+
+    return http.request(
+        out.method,
+        URL(out.url, encoded=True),
+        headers=out.headers,
+        data=data,
+        allow_redirects=False,
+        auto_decompress=request.into is None,
+        skip_auto_headers=("Content-Type",),
+    )
+
+
+async def _blocks(parts: Parts) -> AsyncGenerator[bytes]:
+    while block := await asyncio.to_thread(parts.read, BLOCK):
+        yield block
+
+
+async def _saved(reply: aiohttp.ClientResponse, request: Request) -> dict[str, Any]:
+    """Write the body of *reply* to where *request* wants it; return its size and hash."""
+    assert request.into is not None
+    with Sink(request.into.path) as sink:
+        async for block in reply.content.iter_chunked(request.into.block):
+            await asyncio.to_thread(sink.write, block)
+    return sink.seen
 
 
 def _translated(request: Request, error: Exception) -> TransportError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from typing import Any
@@ -9,12 +10,17 @@ from typing import Any
 import requests
 
 from attrs import define, field
-from urllib3.exceptions import NewConnectionError, SSLError
+from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 
 from kinto_orm.exceptions import AnswerLost, NotSent, TransportError
-from kinto_orm.flow.messages import Now, Request, Response, Sleep, Step
+from kinto_orm.flow.messages import Now, Request, Response, Sleep, Step, Work
 from kinto_orm.transport.auth import Credentials, signer
-from kinto_orm.transport.wire import Server, Timeout, incoming
+from kinto_orm.transport.files import Sink
+from kinto_orm.transport.forms import opened
+from kinto_orm.transport.wire import Outgoing, Server, Timeout, incoming
+
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 @define(eq=False)
@@ -28,19 +34,25 @@ class Blocking:
         server: Where requests go.
         credentials: Who they are from.
         timeout: How long to wait for a connection, and for an answer.
-        session: A session of *requests* to use, with its proxies, certificates and adapters; if
-            omitted, one of its own, which `close` closes.
+        session: A session of *requests* to use, with its proxies, certificates and adapters; it
+            stays open.  If omitted, one of its own, which `close` closes.
     """
 
     server: Server
     credentials: Credentials = field(default=None, repr=False)
     timeout: Timeout = field(factory=Timeout)
-    session: requests.Session = field(factory=requests.Session, repr=False)
-
+    session: requests.Session | None = field(default=None, repr=False)
+    _http: Any = field(init=False, repr=False)
     _sign: Any = field(init=False, repr=False)
+
+    @_http.default
+    def _opened(self) -> requests.Session:
+        return requests.Session() if self.session is None else self.session
 
     @_sign.default
     def _signer(self) -> Any:
+        if self.credentials is None and self._http.auth is not None:
+            return self._http.auth
         return signer(self.credentials)
 
     def perform(self, step: Step) -> Any:
@@ -56,28 +68,71 @@ class Blocking:
             return self._send(step)
         if isinstance(step, Sleep):
             return time.sleep(step.seconds)
+        if isinstance(step, Work):
+            return step.do()
         assert isinstance(step, Now)
         return time.monotonic()
 
     def close(self) -> None:
         """Close the connections."""
-        self.session.close()
+        if self.session is None:
+            self._http.close()
 
     def _send(self, request: Request) -> Response:
         out = self.server.outgoing(request)
+        if out.form is None:
+            response = self._exchanged(request, out, out.body)
+        else:
+            with opened(out.form) as parts:
+                out.headers["Content-Type"] = parts.content_type
+                response = self._exchanged(request, out, parts)
+        logger.debug("%s %s: %s", request.method, request.path, response.status)
+        return response
+
+    def _exchanged(self, request: Request, out: Outgoing, data: Any) -> Response:
+        session = _without_credentials(self._http) if out.foreign else self._http
         try:
-            reply = self.session.request(
+            with session.request(
                 out.method,
                 out.url,
                 headers=out.headers,
-                data=out.body,
-                auth=self._sign,
+                data=data,
+                auth=_nobody if out.foreign else self._sign,
                 timeout=(self.timeout.connect, self.timeout.read),
                 allow_redirects=False,
-            )
-        except (requests.RequestException, ValueError) as error:
+                stream=request.into is not None,
+            ) as reply:
+                if request.into is None or reply.status_code != 200:
+                    body, saved = reply.content, None
+                else:
+                    body, saved = b"", _saved(reply, request)
+        except (requests.RequestException, HTTPError, ValueError) as error:
             raise _translated(request, error) from error
-        return incoming(request, reply.status_code, reply.headers.items(), reply.content)
+        if saved is not None:
+            return Response(200, saved)
+        return incoming(request, reply.status_code, reply.headers.items(), body)
+
+
+def _saved(reply: requests.Response, request: Request) -> dict[str, Any]:
+    """Write the body of *reply* to where *request* wants it; return its size and hash."""
+    assert request.into is not None
+    with Sink(request.into.path) as sink:
+        for block in reply.raw.stream(request.into.block, decode_content=False):
+            sink.write(block)
+    return sink.seen
+
+
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Sign a request as nobody's."""
+    return request
+
+
+def _without_credentials(session: requests.Session) -> requests.Session:
+    """Return a session that goes the same ways as *session*, and says nothing of who asks."""
+    bare = requests.Session()
+    bare.proxies, bare.trust_env = session.proxies, session.trust_env
+    bare.verify, bare.cert, bare.adapters = session.verify, session.cert, session.adapters
+    return bare
 
 
 def _translated(request: Request, error: Exception) -> TransportError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 
+from datetime import date, datetime
 from typing import Any, Final
 
 import orjson
@@ -39,6 +40,22 @@ def encode(value: Any) -> bytes:
     path, reason = fault
     msg = f"{path or 'the value'} cannot be sent: {reason}"
     raise UnsendableValue(msg) from None
+
+
+def jsonable(value: Any) -> Any:
+    """
+    Return *value* with its dates as text (ISO 8601), and its tuples as lists.
+
+    This is for what users give as it is; anything else stays, and may be refused when it is sent.
+    """
+    kind = value.__class__
+    if kind is str or kind is int or value is None:
+        return value
+    if kind is dict:
+        return {key: jsonable(item) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return [jsonable(item) for item in value]
+    return value.isoformat() if isinstance(value, (date, datetime)) else value
 
 
 def _plain(value: Any) -> float:

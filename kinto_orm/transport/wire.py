@@ -6,14 +6,17 @@ A request becomes a method, a URL, headers and bytes; status, headers and bytes 
 
 from __future__ import annotations
 
+import platform
+
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from attrs import field, frozen
 
 from kinto_orm.exceptions import AnswerLost, InvalidRequest, KintoException
-from kinto_orm.flow.messages import Request, Response
+from kinto_orm.flow.messages import Form, Headers, Request, Response
 from kinto_orm.transport.codec import decode, encode
 
 
@@ -22,6 +25,9 @@ CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 30.0
 
 _JSON: Final = "application/json"
+
+#: What requests say that they come from.
+USER_AGENT: Final = f"kinto_orm/{version('kinto-orm')} Python/{platform.python_version()}"
 
 
 @frozen
@@ -40,12 +46,24 @@ class Timeout:
 
 @frozen
 class Outgoing:
-    """A request, ready for the wire."""
+    """
+    A request, ready for the wire.
+
+    Attributes:
+        method: HTTP method.
+        url: Whole URL.
+        headers: Request headers.
+        body: Its bytes, if it has any.
+        form: The form whose bytes are its body, if it is an upload.
+        foreign: Whether it goes elsewhere than to the client's own server: without credentials.
+    """
 
     method: str
     url: str
-    headers: Mapping[str, str]
-    body: bytes | None
+    headers: dict[str, str]
+    body: bytes | None = None
+    form: Form | None = None
+    foreign: bool = False
 
 
 def _is_url(text: str) -> bool:
@@ -71,7 +89,7 @@ class Server:
     Where requests go.
 
     Attributes:
-        url: Root of its API, such as ``https://example.org/v1``.
+        url: Root of its API, such as ``https://example.org/v1``; empty if it is not known.
         headers: What each request has, beyond what it has of its own.
     """
 
@@ -82,7 +100,7 @@ class Server:
         if "@" in self.url:
             msg = "server_url holds credentials, which would show in logs: give them as auth"
             raise InvalidRequest(msg)
-        if not _is_url(self.url):
+        if self.url and not _is_url(self.url):
             msg = f"server_url is not a URL: {self.url!r}. Give it as 'https://host/v1'"
             raise InvalidRequest(msg)
         for name, value in self.headers.items():
@@ -96,11 +114,20 @@ class Server:
 
         Raises:
             UnsendableValue: If its body cannot be sent.
+            InvalidRequest: If there is no server to send it to.
         """
+        if request.url is not None:
+            headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **request.headers}
+            return Outgoing(request.method, request.url, headers, foreign=True)
+        if not self.url:
+            msg = f"{request.method} {request.path} was not sent: the client has no server_url"
+            raise InvalidRequest(msg, request=request)
         url = self.url + request.path
         if request.params:
             url += "?" + urlencode(request.params)
-        headers = {"Accept": _JSON, **self.headers, **request.headers}
+        headers = {"User-Agent": USER_AGENT, "Accept": _JSON, **self.headers, **request.headers}
+        if isinstance(request.body, Form):
+            return Outgoing(request.method, url, headers, form=request.body)
         body = None
         if request.body is not None:
             body = encode(request.body)
@@ -118,11 +145,11 @@ def incoming(
         AnswerLost: If a success is not JSON, as when there is no Kinto at the URL.
         KintoException: If the server sends the client elsewhere.
     """
-    names = {name.lower(): value for name, value in headers}
+    names = Headers(headers)
     if 300 <= status < 400 and status != 304:
         msg = (
             f"{request.method} {request.path}: the server redirects ({status}) to"
-            f" {names.get('location')!r}; requests go to server_url only: correct it"
+            f" {names.get('location')!r}, and redirections are not followed: correct server_url"
         )
         raise KintoException(msg, request=request, response=Response(status, None, names))
     if not body and (status >= 300 or status == 204 or request.method == "HEAD"):

@@ -1,18 +1,21 @@
 """
-What buckets, collections and records have in common: each is an object, with data and permissions.
+What buckets, groups, collections and records have in common: data, and permissions.
 
 Everything here is a flow, shared by the endpoints with ``yield from``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NoReturn, TypeAlias, TypedDict
-from urllib.parse import parse_qsl, urlsplit
 
+from kinto_orm.client.paths import plain_id
 from kinto_orm.exceptions import AnswerLost, InvalidRequest
 from kinto_orm.flow.messages import Document, Flow, Params, Request, Response
 from kinto_orm.flow.refusals import response_error
 from kinto_orm.patch_type import BasicPatch, PatchType
+from kinto_orm.transport.codec import jsonable
+from kinto_orm.transport.params import parameters
 
 
 #: Who may do what: a list of principals for each permission, such as ``{"write": ["account:x"]}``.
@@ -20,6 +23,9 @@ Permissions: TypeAlias = dict[str, list[str]]
 
 #: A timestamp that an object must have: milliseconds since the epoch; or "*": any.
 IfMatch: TypeAlias = int | str | None
+
+#: An id.  An integer stands for its decimal digits.
+Id: TypeAlias = str | int
 
 
 class Object(TypedDict):
@@ -29,44 +35,27 @@ class Object(TypedDict):
     permissions: Permissions
 
 
-def fetch(path: str) -> Flow[Object]:
+def fetch(
+    path: str, params: Mapping[str, Any] | None = None, if_none_match: IfMatch = None
+) -> Flow[Object]:
     """Return the object at *path*."""
-    response = yield (request := Request("GET", path))
+    headers = {} if if_none_match is None else {"If-None-Match": etag(if_none_match)}
+    response = yield (request := Request("GET", path, parameters(params or {}), headers))
     content(request, response)
     found: Object = response.body
     return found
 
 
-def fetch_all(path: str, params: Params) -> Flow[list[Document]]:
-    """Return all that *path* lists."""
-    found: list[Document] = []
-    request: Request | None = Request("GET", path, params)
-    while request is not None:
-        response = yield request
-        found += content(request, response)
-        request = next_page(request, response)
-    return found
-
-
-def next_page(request: Request, response: Response) -> Request | None:
-    """
-    Return the request for the page behind *response*, if there is one.
-
-    Of the URL that the server gives only the query counts: its scheme, host and prefix come from
-    a configuration that may be wrong, or not ours to follow with credentials (T6).
-    """
-    url = response.headers.get("next-page")
-    if url is None:
-        return None
-    params = parse_qsl(urlsplit(url).query, keep_blank_values=True)
-    return Request(request.method, request.path, params, request.headers)
-
-
 def create(
-    path: str, data: Document | None, permissions: Permissions | None, *, safe: bool, get: bool
+    path: str,
+    data: Document | None,
+    permissions: Permissions | None,
+    *,
+    safe: bool | None,
+    get: bool,
 ) -> Flow[Object]:
     """Create the object at *path*; if it exists, replace it, raise, or *get* it."""
-    headers = {"If-None-Match": "*"} if safe or get else {}
+    headers = {"If-None-Match": "*"} if safe is not False or get else {}
     body = _body({} if data is None else data, permissions)
     response = yield (request := Request("PUT", path, {}, headers, body))
     if get and response.status == 412:
@@ -81,11 +70,14 @@ def replace(
     data: Document | None,
     permissions: Permissions | None,
     *,
-    safe: bool,
+    safe: bool | None,
     if_match: IfMatch,
 ) -> Flow[Object]:
     """Replace the object at *path*, or create it."""
     headers = precondition(data, safe=safe, if_match=if_match)
+    if safe and not headers:
+        # Of what is there, if anything, nothing is known: it must not be overwritten.
+        headers = {"If-None-Match": "*"}
     body = _body(data, permissions)
     response = yield (request := Request("PUT", path, {}, headers, body))
     content(request, response)
@@ -100,7 +92,7 @@ def patch(
     permissions: Permissions | None,
     *,
     original: Document | None,
-    safe: bool,
+    safe: bool | None,
     if_match: IfMatch,
 ) -> Flow[Object]:
     """Change the object at *path*."""
@@ -115,7 +107,8 @@ def patch(
     known = original if original is not None else getattr(changes, "data", None)
     headers = precondition(known, safe=safe, if_match=if_match)
     headers["Content-Type"] = changes.content_type
-    response = yield (request := Request("PATCH", path, {}, headers, changes.body))
+    body = jsonable(changes.body) if isinstance(changes.body, list) else _sendable(changes.body)
+    response = yield (request := Request("PATCH", path, {}, headers, body))
     content(request, response)
     patched: Object = response.body
     return patched
@@ -124,26 +117,27 @@ def patch(
 def delete(
     path: str,
     *,
-    safe: bool,
+    safe: bool | None,
     if_match: IfMatch,
     if_exists: bool,
-) -> Flow[Document]:
+    params: Params = (),
+) -> Flow[Document | None]:
     """Delete the object at *path*; return its tombstone."""
     headers = precondition(None, safe=safe, if_match=if_match)
-    response = yield (request := Request("DELETE", path, {}, headers))
+    response = yield (request := Request("DELETE", path, params, headers))
     if if_exists and response.status == 404:
-        return {}
+        return None
     tombstone: Document = content(request, response)
     return tombstone
 
 
-def precondition(data: Document | None, *, safe: bool, if_match: IfMatch) -> dict[str, str]:
+def precondition(data: Document | None, *, safe: bool | None, if_match: IfMatch) -> dict[str, str]:
     """
     Return the headers that have a write refused if the object has changed (P1).
 
     That is known from *if_match*, or else from the ``last_modified`` of *data*.
     """
-    if not safe:
+    if safe is False:
         return {}
     stamp = if_match if if_match is not None else (data or {}).get("last_modified")
     return {} if stamp is None else {"If-Match": etag(stamp)}
@@ -153,14 +147,14 @@ def etag(stamp: int | str) -> str:
     """Return the header value for a timestamp: digits in double quotes, or a bare ``*``."""
     text = str(stamp).strip('"')
     if text != "*" and not (text.isascii() and text.isdigit()):
-        msg = f"if_match must be a timestamp in milliseconds, or '*', not {stamp!r}"
+        msg = f"a timestamp must be in milliseconds, or '*', not {stamp!r}"
         raise InvalidRequest(msg)
     return text if text == "*" else f'"{text}"'
 
 
 def accepted(request: Request, response: Response) -> Response:
     """Return *response*, or raise the error that it stands for."""
-    if response.status >= 400:
+    if response.status >= 300:
         refuse(request, response)
     return response
 
@@ -186,8 +180,17 @@ def refuse(request: Request, response: Response) -> NoReturn:
 
 def _body(data: Document | None, permissions: Permissions | None) -> dict[str, Any]:
     """Return the body of a PUT; without data, an object keeps what it has (P5)."""
+    parts = {"data": data, "permissions": permissions}
+    return _sendable({name: part for name, part in parts.items() if part is not None})
+
+
+def _sendable(body: dict[str, Any]) -> dict[str, Any]:
+    """Return *body* as JSON can hold it, with its id as the path has it."""
+    data = body.get("data")
     if data is not None and "__permissions__" in data:
         msg = "data must not hold the key '__permissions__': Kinto would take it for permissions"
         raise InvalidRequest(msg)  # P6.
-    parts = {"data": data, "permissions": permissions}
-    return {name: part for name, part in parts.items() if part is not None}
+    sendable: dict[str, Any] = jsonable(body)
+    if isinstance(sendable.get("data"), dict) and "id" in sendable["data"]:
+        sendable["data"]["id"] = plain_id(sendable["data"]["id"])
+    return sendable

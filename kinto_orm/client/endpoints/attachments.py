@@ -1,0 +1,247 @@
+"""
+Files at records (the plugin `kinto-attachment`).
+
+They are read and written in parts, whatever their size.  What comes from the server is not
+trusted (docs/protocol.md, D5): the name of a file is never a path, a file is asked for where the
+server keeps its files and nowhere else, without credentials, and it takes its place only when its
+size and its hash are right.
+"""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import os
+import posixpath
+import secrets
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urljoin, urlsplit
+
+from kinto_orm.client.endpoints.objects import Id, Permissions, accepted
+from kinto_orm.client.endpoints.server import ServerEndpoints, server_root
+from kinto_orm.exceptions import AttachmentError
+from kinto_orm.flow import Document, Form, Program, Request, Response, Work, operation
+from kinto_orm.flow.messages import Download
+from kinto_orm.flow.recovering import sha256
+from kinto_orm.transport.codec import encode, jsonable
+
+
+#: How much of a file is written at once, in bytes.
+_BLOCK: Final = 2**18
+
+#: What leads elsewhere, here or on other systems.
+_NOT_IN_NAMES: Final = frozenset("/\\:" if os.name == "nt" else "/\\")
+
+
+class AttachmentEndpoints(ServerEndpoints):
+    """Endpoints of the files at records."""
+
+    @operation
+    def download_attachment(
+        self,
+        record: Mapping[str, Any],
+        filepath: str | os.PathLike[str] | None = None,
+        save_metadata: bool = False,  # noqa: FBT001, FBT002 (as kinto-http's)
+        overwrite: bool = False,  # noqa: FBT001, FBT002
+        chunk_size: int = _BLOCK,
+    ) -> Program[str]:
+        """
+        Download the file at a record; return where it is.
+
+        Nothing is sent if it is there already.  If anything goes wrong, what was there stays.
+
+        Args:
+            record: Data of the record.
+            filepath: Where to write it, or a folder to write it to, under the name that the record
+                says; if omitted, the folder where the program runs.
+            save_metadata: Whether to write *record* beside it, to a file with the suffix
+                ``.meta.json``.
+            overwrite: Whether to replace another file.
+            chunk_size: How much is written at once, in bytes.
+
+        Raises:
+            ValueError: If the record has no attachment.
+            FileExistsError: If another file is there, and not *overwrite*.
+            AttachmentError: If its name is none, if it is said to be elsewhere, or if it is not
+                what the record says.
+        """
+        attachment = _of(record)
+        target: Path = yield Work(lambda: _target(attachment, filepath))
+        if (yield Work(lambda: _is_there(target, attachment, overwrite=overwrite))):
+            return str(target)
+        info = yield from server_root(self._known)
+        url = _url(info, self._root, attachment["location"])
+        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        try:
+            yield from _downloaded(url, part, attachment, chunk_size)
+            yield Work(lambda: part.replace(target))
+        finally:
+            part.unlink(missing_ok=True)
+        if save_metadata:
+            yield Work(lambda: _save_metadata(target, record))
+        return str(target)
+
+    @operation
+    def add_attachment(
+        self,
+        id: Id,
+        filepath: str | os.PathLike[str],
+        filename: str | None = None,
+        bucket: Id | None = None,
+        collection: Id | None = None,
+        data: Document | None = None,
+        permissions: Permissions | None = None,
+        mimetype: str | None = None,
+    ) -> Program[dict[str, Any]]:
+        """
+        Upload a file to a record, which is created if there is none.
+
+        Args:
+            id: Id of the record.
+            filepath: Where the file is.
+            filename: What it is called there; if omitted, as here.
+            bucket: Id of the bucket; if omitted, that of the client.
+            collection: Id of the collection; if omitted, that of the client.
+            data: Attributes of the record to replace.
+            permissions: Permissions of the record to replace.
+            mimetype: What it is; if omitted, what its name says.
+
+        Returns:
+            What the server says of it: ``filename``, ``hash`` (SHA-256), ``location``,
+            ``mimetype``, ``size`` in bytes.
+
+        Raises:
+            OSError: If the file cannot be read; nothing is sent.
+            AttachmentError: If the server has something else.
+        """
+        path = self._path("attachment", bucket, collection, id=id)
+        source = Path(filepath)
+        digest: str = yield Work(lambda: sha256(source))
+        name = source.name if filename is None else filename
+        kind = mimetype or mimetypes.guess_type(name)[0] or "application/octet-stream"
+        fields = {"data": data, "permissions": permissions}
+        texts = {
+            name: encode(jsonable(part)).decode()
+            for name, part in fields.items()
+            if part is not None
+        }
+        request = Request("POST", path, body=Form(source, name, kind, texts))
+        response: Response = yield request
+        attachment: dict[str, Any] = accepted(request, response).body
+        if not response.rehearsed and digest not in _hashes(attachment):
+            msg = f"{path}: the server has something else than {source}: was it changed meanwhile?"
+            raise AttachmentError(msg, request=request, response=response)
+        return attachment
+
+    @operation
+    def remove_attachment(
+        self, id: Id, bucket: Id | None = None, collection: Id | None = None
+    ) -> Program[None]:
+        """
+        Remove the file from a record, which stays.
+
+        Raises:
+            NotFound: If there is no such record, or no file.
+        """
+        path = self._path("attachment", bucket, collection, id=id)
+        response: Response = yield (request := Request("DELETE", path))
+        accepted(request, response)
+
+
+def _of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what *record* says of its file."""
+    attachment = record.get("attachment")
+    if not attachment:
+        msg = f"the record {record.get('id')!r} has no attachment"
+        raise ValueError(msg)
+    kinds = {"location": str, "hash": str, "size": int}
+    for name, kind in kinds.items():
+        if not isinstance(attachment, Mapping) or not isinstance(attachment.get(name), kind):
+            msg = f"the attachment of the record {record.get('id')!r} has no {name}"
+            raise AttachmentError(msg)
+    return attachment
+
+
+def _target(attachment: Mapping[str, Any], filepath: str | os.PathLike[str] | None) -> Path:
+    """Return where to write; the folder is made."""
+    target = Path.cwd() if filepath is None else Path(filepath)
+    if target.is_dir():
+        target /= _name(attachment)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def _name(attachment: Mapping[str, Any]) -> str:
+    """Return what the server calls a file, if that is a name and not a path."""
+    name = attachment.get("filename")
+    is_name = (
+        isinstance(name, str)
+        and name not in ("", ".", "..")
+        and name.isprintable()
+        and not set(name) & _NOT_IN_NAMES
+    )
+    if not is_name:
+        msg = f"the attachment is called {name!r}, which is no name for a file: give filepath="
+        raise AttachmentError(msg)
+    assert isinstance(name, str)
+    return name
+
+
+def _is_there(target: Path, attachment: Mapping[str, Any], *, overwrite: bool) -> bool:
+    """
+    Tell whether *target* is the file at a record.
+
+    Raises:
+        FileExistsError: If it is another, and not to be replaced.
+    """
+    if not target.exists():
+        return False
+    if target.stat().st_size == attachment.get("size") and sha256(target) == attachment["hash"]:
+        return True
+    if not overwrite:
+        msg = f"{target} exists and is not the attachment: give overwrite=True to replace it"
+        raise FileExistsError(msg)
+    return False
+
+
+def _url(info: Mapping[str, Any], server_url: str, location: str) -> str:
+    """Return the whole URL of a file, which must be where the server keeps them."""
+    capability = info.get("capabilities", {}).get("attachments")
+    if capability is None:
+        msg = "the server has no attachments: its plugin kinto-attachment is not enabled"
+        raise AttachmentError(msg)
+    base = urljoin(f"{server_url}/", (capability.get("base_url") or "").rstrip("/") + "/")
+    url = location if urlsplit(location).scheme else urljoin(base, location.lstrip("/"))
+    parts = urlsplit(url)
+    path = posixpath.normpath(unquote(parts.path))
+    if not url.startswith(base) or "@" in parts.netloc or path != unquote(parts.path):
+        msg = f"the attachment is said to be at {location!r}, which is not below {base}"
+        raise AttachmentError(msg)
+    return url
+
+
+def _downloaded(url: str, part: Path, attachment: Mapping[str, Any], block: int) -> Program[None]:
+    """Write the file at *url* to *part*, and compare it to what the record says."""
+    request = Request("GET", urlsplit(url).path, url=url, into=Download(part, block))
+    response: Response = yield request
+    seen = accepted(request, response).body
+    for name in ("size", "hash"):
+        if seen[name] != attachment[name]:
+            msg = (
+                f"GET {url}: {name} is {seen[name]}, and not {attachment[name]} as the record says;"
+                " nothing was kept"
+            )
+            raise AttachmentError(msg, request=request, response=response)
+
+
+def _save_metadata(target: Path, record: Mapping[str, Any]) -> None:
+    beside = target.with_name(f"{target.name}.meta.json")
+    beside.write_text(json.dumps(record))
+
+
+def _hashes(attachment: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the hashes of a file: as it is kept, and as it was before it was compressed."""
+    return attachment.get("hash"), (attachment.get("original") or {}).get("hash")
