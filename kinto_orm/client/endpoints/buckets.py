@@ -73,7 +73,7 @@ class BucketEndpoints(ServerEndpoints):
         bucket: Id | None = None,
         data: Document | None = None,
         permissions: Permissions | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_not_exists: bool = False,
     ) -> Flow[Object]:
         """
@@ -132,7 +132,7 @@ class BucketEndpoints(ServerEndpoints):
         data: Document | None = None,
         original: Document | None = None,
         permissions: Permissions | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_match: IfMatch = None,
     ) -> Flow[Object]:
         """
@@ -166,7 +166,7 @@ class BucketEndpoints(ServerEndpoints):
         *,
         id: Id | None = None,
         bucket: Id | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_match: IfMatch = None,
         if_exists: bool = False,
     ) -> Flow[Document | None]:
@@ -203,7 +203,7 @@ class BucketEndpoints(ServerEndpoints):
         self,
         /,
         *,
-        safe: bool | None = None,
+        safe: bool = True,
         if_match: IfMatch = None,
         **filters: Any,
     ) -> Program[list[Document]]:

@@ -78,7 +78,7 @@ class CollectionEndpoints(ServerEndpoints):
         bucket: Id | None = None,
         data: Document | None = None,
         permissions: Permissions | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_not_exists: bool = False,
     ) -> Flow[Object]:
         """
@@ -141,7 +141,7 @@ class CollectionEndpoints(ServerEndpoints):
         data: Document | None = None,
         original: Document | None = None,
         permissions: Permissions | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_match: IfMatch = None,
     ) -> Flow[Object]:
         """
@@ -179,7 +179,7 @@ class CollectionEndpoints(ServerEndpoints):
         id: Id | None = None,
         collection: Id | None = None,
         bucket: Id | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_match: IfMatch = None,
         if_exists: bool = False,
     ) -> Flow[Document | None]:
@@ -208,7 +208,7 @@ class CollectionEndpoints(ServerEndpoints):
         /,
         *,
         bucket: Id | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_match: IfMatch = None,
         **filters: Any,
     ) -> Program[list[Document]]:

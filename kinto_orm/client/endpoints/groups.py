@@ -76,7 +76,7 @@ class GroupEndpoints(ServerEndpoints):
         bucket: Id | None = None,
         data: Document | None = None,
         permissions: Permissions | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_not_exists: bool = False,
     ) -> Flow[Object]:
         """
@@ -139,7 +139,7 @@ class GroupEndpoints(ServerEndpoints):
         data: Document | None = None,
         original: Document | None = None,
         permissions: Permissions | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_match: IfMatch = None,
     ) -> Flow[Object]:
         """
@@ -174,7 +174,7 @@ class GroupEndpoints(ServerEndpoints):
         id: Id | None = None,
         group: Id | None = None,
         bucket: Id | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_match: IfMatch = None,
         if_exists: bool = False,
     ) -> Flow[Document | None]:
@@ -203,7 +203,7 @@ class GroupEndpoints(ServerEndpoints):
         /,
         *,
         bucket: Id | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_match: IfMatch = None,
         **filters: Any,
     ) -> Program[list[Document]]:

@@ -45,17 +45,12 @@ class HistoryEndpoints(ServerEndpoints):
         return (yield from listing.read_items(Asked(path, filters, pages=float("inf"))))
 
     @operation
-    def count_history(self, /, *, bucket: Id | None = None, **filters: Any) -> Program[int]:
-        """Return how many things were done in a bucket."""
-        return (yield from listing.count(self._path("history", bucket), filters))
-
-    @operation
     def purge_history(
         self,
         /,
         *,
         bucket: Id | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_match: IfMatch = None,
         **filters: Any,
     ) -> Program[list[Document]]:

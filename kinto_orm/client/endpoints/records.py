@@ -155,7 +155,7 @@ class RecordEndpoints(ServerEndpoints):
         bucket: Id | None = None,
         data: Document | None = None,
         permissions: Permissions | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_not_exists: bool = False,
     ) -> Flow[Object]:
         """
@@ -222,7 +222,7 @@ class RecordEndpoints(ServerEndpoints):
         data: Document | None = None,
         original: Document | None = None,
         permissions: Permissions | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_match: IfMatch = None,
     ) -> Flow[Object]:
         """
@@ -259,7 +259,7 @@ class RecordEndpoints(ServerEndpoints):
         id: Id,
         collection: Id | None = None,
         bucket: Id | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_match: IfMatch = None,
         if_exists: bool = False,
         last_modified: int | None = None,
@@ -296,7 +296,7 @@ class RecordEndpoints(ServerEndpoints):
         *,
         collection: Id | None = None,
         bucket: Id | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_match: IfMatch = None,
         **filters: Any,
     ) -> Program[list[Document]]:

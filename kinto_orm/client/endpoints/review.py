@@ -102,7 +102,7 @@ class ReviewEndpoints(ServerEndpoints):
         data: Document | None = None,
         original: Document | None = None,
         permissions: Permissions | None = None,
-        safe: bool | None = None,
+        safe: bool = True,
         if_match: IfMatch = None,
     ) -> Flow[Object]:
         path = self._path("collection", bucket, collection if id is None else id)

@@ -1,0 +1,95 @@
+"""
+The defects of another client, by number: what they are, docs/from-kinto-http.md says.
+
+Each test here is named after one.  All pass with `kinto_orm`.  With ``KINTO_PEER=kinto_http`` in the
+environment, and that package installed, the same tests run with its clients, and each must fail:
+so that none of them passes by chance.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+from collections.abc import Callable, Generator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from faults import FaultProxy
+from kinto_orm.embedded import KintoServer
+from transport.drivers import Awaiting, Blocking, Driver
+
+
+PEER = os.environ.get("KINTO_PEER", "kinto_orm")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have each test fail that runs with another client."""
+    if PEER != "kinto_orm":
+        for item in items:
+            if "/defects/" in item.path.as_posix():
+                item.add_marker(pytest.mark.xfail(reason=f"a defect of {PEER}", strict=True))
+
+
+@pytest.fixture(scope="session")
+def peer() -> ModuleType:
+    """Give the package whose clients are tested."""
+    return importlib.import_module(PEER)
+
+
+@pytest.fixture(
+    params=[Blocking, Awaiting] if PEER == "kinto_orm" else [Blocking],
+    ids=["blocking", "awaiting"] if PEER == "kinto_orm" else ["blocking"],
+)
+def driver(request: pytest.FixtureRequest) -> Generator[Driver]:
+    """Give each kind of driver in turn; of another package, only the one that blocks."""
+    with request.param() as driver:
+        yield driver
+
+
+@pytest.fixture
+def connect(driver: Driver, peer: ModuleType) -> Callable[..., Any]:
+    """Give what makes clients, which are called as if they blocked: ``connect(url, auth=…)``."""
+
+    def connected(url: str, **options: Any) -> Any:
+        if PEER == "kinto_orm":
+            return driver.client(url, **options)
+        return peer.Client(server_url=url, **options)
+
+    return connected
+
+
+@pytest.fixture
+def memory(servers: Callable[[str], KintoServer]) -> KintoServer:
+    """Give one kind of server, for what has nothing to do with how it stores."""
+    return servers("memory")
+
+
+@pytest.fixture
+def proxy(memory: KintoServer) -> Generator[FaultProxy]:
+    """Give a proxy before that server, which counts what is sent."""
+    with FaultProxy(memory.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def small() -> Generator[KintoServer]:
+    """Give a server with small pages, of 5, and small batches, of 10, and all endpoints."""
+    with KintoServer(
+        history=True, paginate_by=5, batch_max_requests=10, experimental_permissions_endpoint=True
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def todos(memory: KintoServer, bucket: str) -> Generator[Any]:
+    """Give a client of our own that blocks, of a new bucket and collection, *todos*."""
+    client = importlib.import_module("kinto_orm").Client(
+        server_url=memory.url, auth=memory.auth, bucket=bucket, collection="todos"
+    )
+    with client:
+        client.create_bucket()
+        client.create_collection()
+        yield client
