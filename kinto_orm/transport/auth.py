@@ -8,16 +8,19 @@ other address (see `flow.messages.Request`) and redirections are not followed.
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import requests
 
+from attrs import define, field
 from requests.auth import AuthBase, HTTPBasicAuth
 
 
-#: What a user may give: name and password; ``"name:password"`` or ``"Bearer token"``; anything
-#: that signs a request of *requests*; or nothing.
+#: What a user may give: name and password; ``"name:password"``, ``"Bearer token"`` or ``"Basic
+#: base64"``; anything that signs a request of *requests*; or nothing, which may be ``""``, too.
 Credentials: TypeAlias = (
     tuple[str, str] | str | Callable[[requests.PreparedRequest], requests.PreparedRequest] | None
 )
@@ -30,15 +33,65 @@ class _Anonymous(AuthBase):
         return request
 
 
-class _Header(AuthBase):
-    """A header that is known from the start."""
+#: The name of a way to authenticate, such as *Bearer* (RFC 9110, sections 5.6.2 and 11.1).
+_SCHEME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-    def __init__(self, value: str) -> None:
-        self._value = value
+
+def _bearer_unless_given(scheme: str | None) -> str:
+    return scheme or "Bearer"
+
+
+def _is_scheme(_: object, __: object, value: Any) -> None:
+    if not (isinstance(value, str) and _SCHEME.fullmatch(value)):
+        msg = "auth has a type that is no scheme of HTTP, such as 'Bearer' (RFC 9110, section 11.1)"
+        raise ValueError(msg)
+
+
+def _is_token(_: object, __: object, value: Any) -> None:
+    if not (isinstance(value, str) and value.strip()):
+        msg = "auth has no token, or one that is not text; is a variable not set?"
+        raise ValueError(msg)
+    if not (value.isascii() and value.isprintable()):
+        msg = "auth holds a character that no header may, such as a line break at its end"
+        raise ValueError(msg)
+
+
+@define
+class TokenAuth(AuthBase):
+    """
+    Sign requests with a token: ``Authorization: <type> <token>``.
+
+    Two of one class are equal if they sign alike.  The token is not shown.  It may be replaced:
+    what is sent next has the new one.
+
+    Args:
+        token: What the server takes, as it is to be sent.
+        type: How it takes it, *"Bearer"* by default.  A Kinto with several OpenID providers may
+            tell them apart by this (its setting ``header_type``).
+
+    Raises:
+        ValueError: If no header can hold them; they are not shown.
+    """
+
+    token: str = field(repr=False, validator=_is_token)
+    type: str = field(default=None, converter=_bearer_unless_given, validator=_is_scheme)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._value
+        request.headers["Authorization"] = f"{self.type} {self.token}"
         return request
+
+
+class BearerTokenAuth(TokenAuth):
+    """
+    Sign requests with a token of OAuth: ``Authorization: Bearer <token>`` (RFC 6750).
+
+    Args:
+        token: As an OpenID provider gave it.
+        type: What to say instead of *"Bearer"*, as for `TokenAuth`.
+
+    Raises:
+        ValueError: If no header can hold them; they are not shown.
+    """
 
 
 def signer(credentials: Credentials) -> Callable[[requests.PreparedRequest], Any]:
@@ -59,25 +112,31 @@ def signer(credentials: Credentials) -> Callable[[requests.PreparedRequest], Any
         return _basic(*credentials)
     if not callable(credentials):
         msg = (
-            "auth must be (name, password), 'name:password', 'Bearer token', or an auth object of"
-            f" requests, not a {type(credentials).__name__}"
+            "auth must be (name, password), 'name:password', 'Bearer token', 'Basic base64', or an"
+            f" auth object of requests, not a {type(credentials).__name__}"
         )
         raise ValueError(msg)  # noqa: TRY004 (as for the other forms)
     return credentials
 
 
 def _from_text(text: str) -> AuthBase:
-    scheme, space, _ = text.partition(" ")
-    if space and scheme.lower() in ("bearer", "basic"):
-        if not (text.isascii() and text.isprintable()):
-            msg = "auth holds a character that no header may, such as a line break at its end"
-            raise ValueError(msg)
-        return _Header(text)
+    if not text:
+        return _Anonymous()
+    scheme, space, token = text.partition(" ")
+    if space and _takes_a_token(scheme):
+        return TokenAuth(token, scheme)
     name, colon, password = text.partition(":")
     if not colon:
-        msg = "auth as a string must be 'name:password' or 'Bearer token'"
+        msg = "auth as a string must be 'name:password', 'Bearer token' or 'Basic base64'"
         raise ValueError(msg)
     return _basic(name, password)
+
+
+def _takes_a_token(scheme: str) -> bool:
+    """Tell whether *scheme* is one, and not the beginning of a user name or of a password."""
+    name = scheme.lower()
+    known = name == "basic" or name.startswith("bearer")
+    return known and _SCHEME.fullmatch(scheme) is not None
 
 
 def _basic(name: str, password: str) -> AuthBase:

@@ -18,7 +18,7 @@ from requests.auth import HTTPBasicAuth
 from faults import FaultProxy
 from kinto_orm.exceptions import KintoException
 from kinto_orm.flow import Request
-from kinto_orm.transport.auth import Credentials, signed_headers, signer
+from kinto_orm.transport.auth import BearerTokenAuth, Credentials, TokenAuth, signed_headers, signer
 from kinto_orm.transport.wire import Server
 
 from .drivers import ONCE, Driver
@@ -53,7 +53,18 @@ FORMS: list[tuple[Credentials, str | None]] = [
     ("Bearer abc", "Bearer abc"),
     ("bearer abc", "bearer abc"),
     ("Bearer abc:def", "Bearer abc:def"),
+    ("BEARER abc", "BEARER abc"),
+    ("Bearer+OIDC abc", "Bearer+OIDC abc"),
+    ("Bearer  abc def", "Bearer  abc def"),
     ("Basic bmFtZTpzZWNyZXQ=", "Basic bmFtZTpzZWNyZXQ="),
+    ("name:secret with spaces", basic("name", "secret with spaces")),
+    ("bearer:secret with spaces", basic("bearer", "secret with spaces")),
+    ("basic:", basic("basic", "")),
+    ("", None),
+    (TokenAuth("abc"), "Bearer abc"),
+    (TokenAuth("bmFtZTpzZWNyZXQ=", "Basic"), "Basic bmFtZTpzZWNyZXQ="),
+    (BearerTokenAuth("abc:def"), "Bearer abc:def"),
+    (BearerTokenAuth("abc", type="Bearer+OIDC"), "Bearer+OIDC abc"),
     (HTTPBasicAuth("name", "secret"), basic("name", "secret")),
     (Token(), "Custom GET /v1/"),
 ]
@@ -72,13 +83,35 @@ class TestForms:
         assert proxy.requests[0].headers["Authorization"] == header
 
     @pytest.mark.parametrize(
-        "credentials", ["mytoken", "", "Token abc", ("name",), ("a", "b", "c"), 5, b"name:secret"]
+        "credentials",
+        [
+            "mytoken",
+            "mybearertoken",
+            "Token abc",
+            ("name",),
+            (),
+            ("a", "b", "c"),
+            5,
+            b"name:secret",
+        ],
     )
     def test_unknown(self, credentials: Any) -> None:
         """Anything else is refused at once, and not shown."""
         with pytest.raises(ValueError, match=r"^auth ") as caught:
             signer(credentials)
-        assert str(credentials) not in str(caught.value) or not credentials
+        assert str(credentials) not in str(caught.value)
+
+    @pytest.mark.parametrize("token", ["abc:def", "a:b:c", ":", "https://example.org/"])
+    @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "Bearer+OIDC"])
+    def test_k49_colon_in_a_token(self, scheme: str, token: str) -> None:
+        """A token that has a colon is one, not a user name and a password."""
+        assert signer(f"{scheme} {token}") == TokenAuth(token, scheme)
+
+    @pytest.mark.parametrize("credentials", ["Bearer", "Bearer ", "bearer   ", "Basic ", " "])
+    def test_no_token(self, credentials: str) -> None:
+        """A scheme without a token is refused: a variable may be empty."""
+        with pytest.raises(ValueError, match=r"^auth "):
+            signer(credentials)
 
     @pytest.mark.parametrize(
         "credentials", [("name", None), (None, "secret"), ("name", b"secret"), (1, 2)]
@@ -130,7 +163,7 @@ class TestForms:
 
 
 class TestNetrc:
-    def test_is_not_read(
+    def test_k74_is_not_read(
         self, driver: Driver, proxy: FaultProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Without credentials a request is anonymous: those of ``~/.netrc`` are not looked for."""
@@ -158,6 +191,59 @@ class TestNetrc:
         assert proxy.requests[0].headers["Authorization"] == "Bearer abc"
 
 
+class TestTokenAuth:
+    def test_attributes(self) -> None:
+        """It has the names of its arguments; without a type, it is one of OAuth."""
+        auth = TokenAuth("abc", "Basic")
+        assert (auth.token, auth.type) == ("abc", "Basic")
+        for kind in (TokenAuth, BearerTokenAuth):
+            assert kind("abc").type == kind("abc", type=None).type == "Bearer"
+        assert isinstance(BearerTokenAuth("abc"), TokenAuth)
+
+    def test_equality(self) -> None:
+        """Two are equal if they are of one class and sign alike."""
+        assert TokenAuth("abc") == TokenAuth("abc", "Bearer")
+        assert TokenAuth("abc") != TokenAuth("abd")
+        assert TokenAuth("abc") != TokenAuth("abc", "Basic")
+        assert BearerTokenAuth("abc") == BearerTokenAuth("abc")
+        assert TokenAuth("abc") != BearerTokenAuth("abc")
+
+    def test_can_be_renewed(self, driver: Driver, proxy: FaultProxy) -> None:
+        """A token that is assigned is that of the next request."""
+        proxy.answer(200, {}, times=None)
+        auth = TokenAuth("one")
+        port = driver.port(proxy.url, auth)
+        port.perform(READ)
+        auth.token = "two"
+        port.perform(READ)
+        headers = [request.headers["Authorization"] for request in proxy.requests]
+        assert headers == ["Bearer one", "Bearer two"]
+
+    @pytest.mark.parametrize(
+        "token", ["", " ", None, b"S3cr3t", 5, "S3cr3t\n", "S3cr3t\r\nX: y", "S3cr3t\0", "S3cr3té"]
+    )
+    def test_unusable_tokens(self, token: Any) -> None:
+        """A token that no header can hold is refused, also later, and not shown."""
+        auth = TokenAuth("abc")
+        with pytest.raises(ValueError, match=r"^auth ") as made:
+            BearerTokenAuth(token)
+        with pytest.raises(ValueError, match=r"^auth ") as assigned:
+            auth.token = token
+        assert "S3cr3t" not in f"{made.value}{assigned.value}"
+        assert auth.token == "abc"
+
+    @pytest.mark.parametrize("scheme", [" ", "My Bearer", "Bearer\r\nX: y", "Bearer:", "Bäärer", 5])
+    def test_unusable_types(self, scheme: Any) -> None:
+        """So is a type that is no scheme."""
+        with pytest.raises(ValueError, match=r"^auth "):
+            TokenAuth("abc", scheme)
+
+    def test_repr(self) -> None:
+        """What is shown is the type."""
+        assert repr(TokenAuth("abc", "Basic")) == "TokenAuth(type='Basic')"
+        assert str(BearerTokenAuth("abc")) == "BearerTokenAuth(type='Bearer')"
+
+
 SECRET = "S3cr3t"
 SECRETS = [SECRET, base64.b64encode(f"name:{SECRET}".encode()).decode()]
 
@@ -167,13 +253,17 @@ def hidden(text: str) -> bool:
     return not any(secret in text for secret in SECRETS)
 
 
-@pytest.mark.parametrize("credentials", [("name", SECRET), f"name:{SECRET}", f"Bearer {SECRET}"])
+@pytest.mark.parametrize(
+    "credentials", [("name", SECRET), f"name:{SECRET}", f"Bearer {SECRET}", BearerTokenAuth(SECRET)]
+)
 class TestSecrecy:
     def test_of_clients(self, driver: Driver, proxy: FaultProxy, credentials: Credentials) -> None:
         """A client, and what it is made of, do not show them."""
         client: Any = driver.client(proxy.url, auth=credentials)
-        for part in (client, client._port, client._server, client._port._sign, client.batch()):
+        session = client.session
+        for part in (client, session, session._server, session._port, session._port._sign):
             assert hidden(f"{part!r} {part}")
+        assert hidden(repr(client.batch()))
 
     @pytest.mark.parametrize(
         "fault", ["drop", "truncate", "redirect", "not JSON", "refused", "no server"]
