@@ -62,6 +62,9 @@ class KintoException(Exception):
         record: The record that was to be written, if the error is of one.
     """
 
+    exception: BaseException | None = None
+    request: Request | None = None
+    response: Response | None = None
     record: Any = None
 
     def __init__(
@@ -73,12 +76,10 @@ class KintoException(Exception):
         response: Response | None = None,
     ) -> None:
         super().__init__(message)
-        self.exception: BaseException | None = exception
-        if isinstance(exception, KintoException):
-            request = exception.request if request is None else request
-            response = exception.response if response is None else response
-        self.request: Request | None = request
-        self.response: Response | None = response
+        self.exception = exception
+        cause = exception if isinstance(exception, KintoException) else self
+        self.request = cause.request if request is None else request
+        self.response = cause.response if response is None else response
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle it without what it was caused by: that may hold credentials."""
@@ -98,11 +99,8 @@ def _revived(kind: type[KintoException], args: tuple[Any, ...], state: dict[str,
     """Return a copy of an exception, whatever the arguments of its constructor are."""
     error = kind.__new__(kind, *args)
     error.args = args
-    error.__dict__.update({"exception": None, **state})
+    error.__dict__.update(state)
     return error
-
-
-# -- Before anything is sent -------------------------------------------------------------------
 
 
 class InvalidRequest(KintoException, ValueError):
@@ -123,9 +121,6 @@ class UnsendableValue(InvalidRequest):
 
 class UnsupportedQuery(InvalidRequest):
     """A condition cannot be expressed to the server (see docs/protocol.md, F4)."""
-
-
-# -- On the way --------------------------------------------------------------------------------
 
 
 class TransportError(KintoException):
@@ -149,19 +144,14 @@ class BackoffException(NotSent):
         message: str = "",
         backoff: float = 0,
         exception: BaseException | None = None,
-        *,
-        request: Request | None = None,
-        response: Response | None = None,
+        **of: Any,
     ) -> None:
-        super().__init__(message, exception, request=request, response=response)
+        super().__init__(message, exception, **of)
         self.backoff: float = backoff
 
 
 class AnswerLost(TransportError):
     """The request was sent, but its answer did not arrive: it may have been applied."""
-
-
-# -- What the server refused -------------------------------------------------------------------
 
 
 class ResponseError(KintoException):
@@ -292,9 +282,6 @@ class AttachmentError(KintoException):
     """A file is not what the server says of it, or what the server says is not acceptable."""
 
 
-# -- Records and sessions ----------------------------------------------------------------------
-
-
 class ValidationError(KintoException, ValueError):
     """
     A document does not fit its class.
@@ -397,9 +384,6 @@ class CommitError(ExceptionGroup[KintoException], KintoException):
         result: CommitResult | None = None,
     ) -> None:
         super().__init__(message, errors)
-        self.exception: BaseException | None = None
-        self.request: Request | None = None
-        self.response: Response | None = None
         if result is not None:  # It is None for a moment, when an error is copied.
             self.result = result
 
