@@ -2,12 +2,18 @@
 
 from kinto_orm.client.clients import AsyncClient as AsyncClient
 from kinto_orm.client.clients import Client as Client
+from kinto_orm.endpoints import Endpoints as Endpoints
+from kinto_orm.exceptions import BackoffException as BackoffException
+from kinto_orm.exceptions import BucketNotFound as BucketNotFound
+from kinto_orm.exceptions import CollectionNotFound as CollectionNotFound
 from kinto_orm.exceptions import CommitError as CommitError
 from kinto_orm.exceptions import ConcurrentUseError as ConcurrentUseError
 from kinto_orm.exceptions import Conflict as Conflict
 from kinto_orm.exceptions import ConflictError as ConflictError
 from kinto_orm.exceptions import InvalidId as InvalidId
+from kinto_orm.exceptions import KintoBatchException as KintoBatchException
 from kinto_orm.exceptions import KintoException as KintoException
+from kinto_orm.exceptions import NotModified as NotModified
 from kinto_orm.exceptions import RecordNotFound as RecordNotFound
 from kinto_orm.exceptions import StalePlanError as StalePlanError
 from kinto_orm.exceptions import UnsavedChangesWarning as UnsavedChangesWarning
@@ -30,4 +36,8 @@ from kinto_orm.session.planning import Plan as Plan
 from kinto_orm.session.results import CommitResult as CommitResult
 from kinto_orm.session.sessions import AsyncSession as AsyncSession
 from kinto_orm.session.sessions import Session as Session
+from kinto_orm.transport.auth import BearerTokenAuth as BearerTokenAuth
+from kinto_orm.transport.auth import TokenAuth as TokenAuth
+from kinto_orm.transport.login import BrowserOAuth as BrowserOAuth
+from kinto_orm.transport.sessions import create_session as create_session
 from kinto_orm.transport.wire import Timeout as Timeout

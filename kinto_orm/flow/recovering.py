@@ -49,7 +49,8 @@ def found_out(request: Request) -> Program[Response | None]:
     """
     path = request.path.removesuffix("/attachment")
     if _is_list(path):
-        if "If-Match" in request.headers:  # It may have moved the list itself.
+        # It may have moved the list itself; and no page can be asked for twice.
+        if "If-Match" in request.headers or "_token" in dict(request.params):
             msg = f"DELETE {path}: it cannot be told whether this was applied"
             raise OutcomeUnknown(msg, request=request)
         return None  # To delete what matches once more does no harm.

@@ -1,9 +1,9 @@
 """
 Forms with a file, as bytes: what an upload is made of.
 
-The file is read while it is sent, so that its size does not matter.  Names are written as browsers
-do (RFC 7578, section 4.2; WHATWG HTML, "multipart/form-data"): in UTF-8, quotes and line breaks
-percent-encoded.
+The file is read while it is sent, so that its size does not matter.  Names are in UTF-8 (RFC 7578,
+section 5.1), with quotes behind a backslash, which the server takes away (RFC 2616, section 2.2).
+What browsers write for a quote, ``%22``, would stay as it is.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 
 from attrs import define
 
+from kinto_orm.exceptions import UnsendableValue
 from kinto_orm.flow.messages import Form
 
 
@@ -90,4 +91,7 @@ def _part_head(boundary: str, name: str, mimetype: str) -> bytes:
 
 
 def _quoted(text: str) -> str:
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    if not text or not text.isprintable():
+        msg = f"{text!r} cannot be the name of a file there: it is empty, or not printable"
+        raise UnsendableValue(msg)
+    return text.replace("\\", "\\\\").replace('"', '\\"')

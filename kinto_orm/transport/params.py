@@ -59,6 +59,15 @@ def raw_parameters(given: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, _raw(name, value)) for name, value in given.items() if value is not None]
 
 
+def controls(given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return parameters that are no filters: ``_since`` as the server wants it, others as text."""
+    return [
+        (name, _control(name, jsonable(value)))
+        for name, value in given.items()
+        if value is not None
+    ]
+
+
 def text_of(value: Any) -> str:
     """Return *value* as JSON, which is what the server decodes (F1)."""
     return encode(value).decode()
@@ -82,6 +91,9 @@ def _parameter(name: str, value: Any) -> tuple[str, str]:
         )
         raise UnsupportedQuery(msg)
     if path == "last_modified":
+        if operator in ("in", "exclude"):
+            msg = f"Kinto does not take {operator}_last_modified: ask with gt_, lt_, min_ or max_"
+            raise UnsupportedQuery(msg)
         value = _moments(value)
     elif path == "id":
         value = _ids(value)
@@ -130,9 +142,7 @@ def _moment(name: str, value: Any) -> str:
 
 
 def _moments(value: Any) -> Any:
-    """Return the values of a filter on timestamps as numbers, which is what they are there."""
-    if isinstance(value, list):
-        return [_moments(each) for each in value]
+    """Return a timestamp as a number: with an operator, the server takes no ETag."""
     text = value.strip('"') if isinstance(value, str) else ""
     return int(text) if text.isascii() and text.isdigit() else value
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import attrs
+
 from kinto_orm.client.endpoints import listing, objects
 from kinto_orm.client.endpoints.listing import Asked
-from kinto_orm.client.endpoints.objects import Id, Object, content
+from kinto_orm.client.endpoints.objects import Id, Object, content, refuse
 from kinto_orm.client.endpoints.server import ServerEndpoints
 from kinto_orm.client.paths import path_of
 from kinto_orm.exceptions import InvalidRequest
@@ -57,12 +59,12 @@ class AccountEndpoints(ServerEndpoints):
         Raises:
             PreconditionFailed: If it exists, or may exist: to others the server does not say.
         """
-        return (yield from _put(id, password, data, {"If-None-Match": "*"}))
+        return (yield from _written("PUT", id, password, data, {"If-None-Match": "*"}))
 
     @operation
     def change_password(self, *, id: Id, password: str) -> Flow[Object]:
         """
-        Give an account another password; what else it holds stays.
+        Give an account another password.
 
         A client that uses the old one is not the user's any more: make another with
         ``client.clone(auth=(id, password))``.
@@ -70,10 +72,7 @@ class AccountEndpoints(ServerEndpoints):
         Raises:
             Forbidden: If there is no such account, or it is not the user's own.
         """
-        found = yield from objects.fetch(path_of("account", id=id))
-        kept = {name: value for name, value in found["data"].items() if name != "last_modified"}
-        guard = {"If-Match": objects.etag(found["data"]["last_modified"])}
-        return (yield from _put(id, password, kept, guard))
+        return (yield from _written("PATCH", id, password, {}, {}))
 
     @operation
     def delete_account(self, *, id: Id, if_exists: bool = False) -> Flow[Document | None]:
@@ -83,7 +82,9 @@ class AccountEndpoints(ServerEndpoints):
         return None if gone is None else _without_password(gone)
 
 
-def _put(id: Id, password: str, data: Document | None, headers: dict[str, str]) -> Flow[Object]:
+def _written(
+    method: str, id: Id, password: str, data: Document | None, headers: dict[str, str]
+) -> Flow[Object]:
     if not isinstance(password, str) or not password:
         msg = "a password must be a text that is not empty"
         raise InvalidRequest(msg)
@@ -91,7 +92,9 @@ def _put(id: Id, password: str, data: Document | None, headers: dict[str, str]) 
         msg = f"a password can have {_LONGEST_PASSWORD} bytes in UTF-8: the server fails at more"
         raise InvalidRequest(msg)
     body = {"data": {**(data or {}), "password": password}}
-    response = yield (request := Request("PUT", path_of("account", id=id), {}, headers, body))
+    response = yield (request := Request(method, path_of("account", id=id), {}, headers, body))
+    if response.status == 412:
+        refuse(request, attrs.evolve(response, body={**response.body, "details": {}}))
     content(request, response)
     return _shown(response.body)
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import mimetypes
 import os
-import posixpath
 import secrets
 
 from collections.abc import Mapping
@@ -20,9 +19,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urljoin, urlsplit
 
-from kinto_orm.client.endpoints.objects import Id, Permissions, accepted
+from kinto_orm.client.endpoints.objects import Id, Permissions, accepted, fetch
 from kinto_orm.client.endpoints.server import ServerEndpoints, server_root
-from kinto_orm.exceptions import AttachmentError
+from kinto_orm.exceptions import AttachmentError, InvalidRequest
 from kinto_orm.flow import Document, Form, Program, Request, Response, Work, operation
 from kinto_orm.flow.messages import Download
 from kinto_orm.flow.recovering import sha256
@@ -118,6 +117,11 @@ class AttachmentEndpoints(ServerEndpoints):
             AttachmentError: If the server has something else.
         """
         path = self._path("attachment", bucket, collection, id=id)
+        for part in (data, permissions):
+            if part is not None and not isinstance(part, dict):
+                # The server would refuse it too late: when the file before it is gone.
+                msg = f"data and permissions must be dictionaries, not {part!r}"
+                raise InvalidRequest(msg)
         source = Path(filepath)
         digest: str = yield Work(lambda: sha256(source))
         name = source.name if filename is None else filename
@@ -143,9 +147,14 @@ class AttachmentEndpoints(ServerEndpoints):
         """
         Remove the file from a record, which stays.
 
+        The record is looked at first: the server would create one that does not exist.
+
         Raises:
-            NotFound: If there is no such record, or no file.
+            RecordNotFound: If there is no such record.
         """
+        there = yield from fetch(self._path("record", bucket, collection, id=id))
+        if there["data"].get("attachment") is None:
+            return
         path = self._path("attachment", bucket, collection, id=id)
         response: Response = yield (request := Request("DELETE", path))
         accepted(request, response)
@@ -213,12 +222,16 @@ def _url(info: Mapping[str, Any], server_url: str, location: str) -> str:
     if capability is None:
         msg = "the server has no attachments: its plugin kinto-attachment is not enabled"
         raise AttachmentError(msg)
-    base = urljoin(f"{server_url}/", (capability.get("base_url") or "").rstrip("/") + "/")
-    url = location if urlsplit(location).scheme else urljoin(base, location.lstrip("/"))
-    parts = urlsplit(url)
-    path = posixpath.normpath(unquote(parts.path))
-    if not url.startswith(base) or "@" in parts.netloc or path != unquote(parts.path):
-        msg = f"the attachment is said to be at {location!r}, which is not below {base}"
+    if not capability.get("base_url"):
+        msg = "the server does not say where its attachments are (attachment.base_url)"
+        raise AttachmentError(msg)
+    base: str = urljoin(f"{server_url}/", capability["base_url"].rstrip("/") + "/")
+    url = urljoin(base, location)
+    if not url.startswith(base) and not urlsplit(location).scheme:
+        url = urljoin(base, location.lstrip("/"))
+    parts, path = urlsplit(url), unquote(urlsplit(url).path)
+    if parts[:2] != urlsplit(base)[:2] or ".." in unquote(location) or path.endswith("/"):
+        msg = f"the attachment is said to be at {location!r}, which is not where {base} is"
         raise AttachmentError(msg)
     return url
 

@@ -16,8 +16,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from attrs import field, frozen
 
-from kinto_orm.client.endpoints.objects import IfMatch, accepted, content, etag, precondition
-from kinto_orm.exceptions import KintoException, SnapshotMoved
+from kinto_orm.client.endpoints.objects import IfMatch, accepted, content, precondition, unless
+from kinto_orm.exceptions import AnswerLost, KintoException, ServerError, SnapshotMoved
 from kinto_orm.flow import Document, Page, Program, Request, Response, Stream, collected
 from kinto_orm.transport.params import parameters
 
@@ -79,7 +79,7 @@ def read_items(asked: Asked) -> Stream[Document]:
 def _read(asked: Asked, items: Callable[[Document], list[Document]]) -> Stream[Document]:
     if asked.is_hopeless:
         return
-    headers = {} if asked.if_none_match is None else {"If-None-Match": etag(asked.if_none_match)}
+    headers = unless(asked.if_none_match)
     left = (1 if "_limit" in asked.filters else math.inf) if asked.pages is None else asked.pages
     request: Request | None = Request("GET", asked.path, asked.params(), headers)
     first: str | None = None
@@ -151,13 +151,22 @@ def delete_all(
     if asked.is_hopeless:
         return []
     headers = precondition(None, safe=safe, if_match=if_match)
-    request: Request | None = Request("DELETE", path, asked.params(), headers)
+    first = Request("DELETE", path, asked.params(), headers)
+    request: Request | None = first
     deleted: list[Document] = []
     try:
         while request is not None:
-            response: Response = yield request
-            deleted += content(request, response)
-            request = None if one_page else next_page(request, response)
+            try:
+                response: Response = yield request
+                deleted += content(request, response)
+            except (AnswerLost, ServerError):
+                if request is first or headers:
+                    raise
+                request = first  # The page cannot be asked for twice; what is left of it, can.
+                continue
+            if headers:  # Of this page, others must not have changed anything either.
+                headers = {"If-Match": response.headers["etag"]}
+            request = None if one_page else next_page(request, response, headers)
     except KintoException as error:
         if deleted:
             error.add_note(f"{len(deleted)} were deleted before that, on earlier pages")

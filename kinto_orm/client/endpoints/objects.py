@@ -39,7 +39,7 @@ def fetch(
     path: str, params: Mapping[str, Any] | None = None, if_none_match: IfMatch = None
 ) -> Flow[Object]:
     """Return the object at *path*."""
-    headers = {} if if_none_match is None else {"If-None-Match": etag(if_none_match)}
+    headers = unless(if_none_match)
     response = yield (request := Request("GET", path, parameters(params or {}), headers))
     content(request, response)
     found: Object = response.body
@@ -141,6 +141,14 @@ def precondition(data: Document | None, *, safe: bool | None, if_match: IfMatch)
         return {}
     stamp = if_match if if_match is not None else (data or {}).get("last_modified")
     return {} if stamp is None else {"If-Match": etag(stamp)}
+
+
+def unless(if_none_match: IfMatch) -> dict[str, str]:
+    """Return the headers that have a read refused if nothing has changed since that timestamp."""
+    if if_none_match == "*":
+        msg = "if_none_match must be a timestamp in milliseconds: '*' is for writes"
+        raise InvalidRequest(msg)
+    return {} if if_none_match is None else {"If-None-Match": etag(if_none_match)}
 
 
 def etag(stamp: int | str) -> str:

@@ -282,7 +282,7 @@ class RecordEndpoints(ServerEndpoints):
             PreconditionFailed: If it has another timestamp.
         """
         path = self._path("record", bucket, collection, id=id)
-        params = {} if last_modified is None else {"last_modified": f'"{int(last_modified)}"'}
+        params = {} if last_modified is None else {"last_modified": str(int(last_modified))}
         return (
             yield from objects.delete(
                 path, safe=safe, if_match=if_match, if_exists=if_exists, params=params

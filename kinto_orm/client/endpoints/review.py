@@ -15,7 +15,7 @@ from kinto_orm.client.endpoints.objects import Id, IfMatch, Object, Permissions,
 from kinto_orm.client.endpoints.server import ServerEndpoints
 from kinto_orm.flow import Document, Flow, Request, operation
 from kinto_orm.patch_type import BasicPatch
-from kinto_orm.transport.params import raw_parameters
+from kinto_orm.transport.params import controls
 
 
 class ReviewEndpoints(ServerEndpoints):
@@ -45,7 +45,7 @@ class ReviewEndpoints(ServerEndpoints):
         # Numbers that no changeset will have as its timestamp for a long time.
         expected = 999_999_000_000 + secrets.randbelow(1_000_000) if bust_cache else 0
         path = self._path("changeset", bucket, collection)
-        asked = raw_parameters({"_expected": expected, **params})
+        asked = controls({"_expected": expected, **params})
         response = yield (request := Request("GET", path, asked))
         found: dict[str, Any] = accepted(request, response).body
         return found
