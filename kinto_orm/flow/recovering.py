@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kinto_orm.exceptions import OutcomeUnknown
+from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document, Form, Program, Request, Response, Work
 from kinto_orm.flow.refusals import response_error
 
@@ -95,10 +96,10 @@ def _data_is_as_meant(request: Request, data: Document | None, there: Document) 
     if data is None:
         return True
     if request.method == "PUT":
-        return _own(there) == _own(data)
+        return same(_own(there), _own(data))
     if request.headers.get("Content-Type") == MERGE_PATCH:
-        return bool(merged(there, data) == there)
-    return all(name in there and there[name] == value for name, value in _own(data).items())
+        return same(merged(there, data), there)
+    return all(name in there and same(there[name], value) for name, value in _own(data).items())
 
 
 def _own(data: Document) -> Document:

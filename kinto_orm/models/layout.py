@@ -29,9 +29,9 @@ from cattrs.errors import (
 from cattrs.gen import make_dict_structure_fn, override
 
 from kinto_orm.exceptions import InvalidRequest, UnsendableValue, ValidationError
+from kinto_orm.flow.json import copied, same
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.fields import METADATA
-from kinto_orm.models.json import copied, same
 from kinto_orm.models.types import is_closed, is_exact, is_model, is_optional, resolved_types
 
 

@@ -12,11 +12,11 @@ from uuid import uuid4
 import attrs
 import cattrs
 
+from kinto_orm.flow.json import copied
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.converters import converter as new_converter
 from kinto_orm.models.converters import know_models
 from kinto_orm.models.fields import METADATA, Embedded, Field, embedded, field
-from kinto_orm.models.json import copied
 from kinto_orm.models.layout import layout_of, load, load_inside
 from kinto_orm.patch_type import PatchType
 

@@ -9,8 +9,8 @@ from attrs import define, field, frozen
 
 from kinto_orm.client.paths import record_path
 from kinto_orm.exceptions import InvalidRequest
+from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document
-from kinto_orm.models.json import same
 from kinto_orm.models.records import Record
 from kinto_orm.session.snapshots import target_of, without_stamps
 

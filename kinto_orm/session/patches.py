@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document
-from kinto_orm.models.json import same
 
 
 _MISSING: Final = object()

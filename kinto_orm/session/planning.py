@@ -20,8 +20,8 @@ from attrs import field, frozen
 from kinto_orm.client.endpoints.objects import etag
 from kinto_orm.exceptions import UnsendableValue, ValidationError
 from kinto_orm.flow.batching import outer
+from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document, Request
-from kinto_orm.models.json import same
 from kinto_orm.models.layout import load
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import BasicPatch, JSONPatch, MergePatch, PatchType

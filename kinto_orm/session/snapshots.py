@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document
-from kinto_orm.models.json import same
 from kinto_orm.models.layout import layout_of
 from kinto_orm.models.records import Record
 

@@ -22,8 +22,8 @@ import kinto_orm
 
 from kinto_orm import Embedded, EmbeddedRecord, Field, Record, ValidationError, embedded, field
 from kinto_orm.exceptions import UnsendableValue
+from kinto_orm.flow.json import same
 from kinto_orm.models.converters import converter
-from kinto_orm.models.json import same
 from kinto_orm.session.snapshots import is_dirty
 from kinto_orm.transport.codec import decode, encode
 from strategies import objects, values

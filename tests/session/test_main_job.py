@@ -11,7 +11,7 @@ import pytest
 
 from apps import COMBINATIONS, App
 from kinto_orm import Field, InvalidId, JSONPatch, MergePatch, Record
-from kinto_orm.models.json import same
+from kinto_orm.flow.json import same
 from remote_settings import Engine, SearchConfig, TranslationModel
 from samples import both, search_config, translation_models
 from session.models import Address, Todo

@@ -15,7 +15,7 @@ from kinto.core.utils import recursive_update_dict
 
 from apps import App
 from kinto_orm import JSONPatch, MergePatch, Record
-from kinto_orm.models.json import same
+from kinto_orm.flow.json import same
 from kinto_orm.session.patches import attributes, both_ways, json_patch, merge_patch
 from kinto_orm.session.snapshots import changed_paths, clashing
 from strategies import pairs
