@@ -239,24 +239,24 @@ def certain(requests: Sequence[Request], limit: int, policy: RetryPolicy) -> Pro
     """
     Make *requests* in one round trip; find out what became of those whose answers were lost.
 
-    Those that were not applied are sent again, as often as *policy* says: after a 5xx each alone,
-    since the server may be unable to stand one of them (B5).
+    Those that were not applied are sent again, as often as *policy* says: first together, then
+    each alone, since the server may be unable to stand one of them (B5).
     """
     answers = dict(enumerate((yield from settled(requests))))
     repeated: set[int] = set()
     for attempt in range(1, policy.attempts):
-        open_ = [
+        again = [index for index, answer in answers.items() if _is_unread(requests, index, answer)]
+        doubtful = [
             index
             for index, answer in answers.items()
             if is_lost(requests[index], answer)
             or (index in repeated and stands_in_its_own_way(answer))
         ]
-        if not open_:
+        if not (doubtful or again):
             break
         yield Sleep(policy.pause(attempt))
-        looks = {index: Pending(found_out(requests[index])) for index in open_}
+        looks = {index: Pending(found_out(requests[index])) for index in doubtful}
         yield from together(list(looks.values()), limit)
-        again: list[int] = []
         for index, look in looks.items():
             if look.error is not None:
                 continue
@@ -264,14 +264,19 @@ def certain(requests: Sequence[Request], limit: int, policy: RetryPolicy) -> Pro
                 answers[index] = found
             elif is_lost(requests[index], answers[index]):
                 again.append(index)
-        repeated = set(again)
-        alone = any(not isinstance(answers[index], AnswerLost) for index in again)
-        for group in [[index] for index in again] if alone else [again] if again else []:
-            made = yield from settled([requests[index] for index in group])
-            answers.update(zip(group, made, strict=True))
         if not again:
             break
+        repeated = set(again)
+        for group in [sorted(again)] if attempt == 1 else [[index] for index in sorted(again)]:
+            made = yield from settled([requests[index] for index in group])
+            answers.update(zip(group, made, strict=True))
     return [answers[index] for index in range(len(requests))]
+
+
+def _is_unread(requests: Sequence[Request], index: int, answer: Answer) -> bool:
+    """Tell whether a read was lost with the writes that it was sent with, and only so."""
+    lost = isinstance(answer, (AnswerLost, ServerError))
+    return lost and not requests[index].writes and any(each.writes for each in requests)
 
 
 # -- Batches of recorded operations ------------------------------------------------------------

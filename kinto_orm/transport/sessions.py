@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 
 from collections.abc import Callable, Generator, Mapping
+from io import BytesIO
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -34,7 +35,7 @@ from kinto_orm.flow import (
 from kinto_orm.flow.refusals import response_error
 from kinto_orm.transport import awaiting, blocking
 from kinto_orm.transport.auth import Credentials
-from kinto_orm.transport.codec import jsonable
+from kinto_orm.transport.codec import encode, jsonable
 from kinto_orm.transport.dry import rehearsing
 from kinto_orm.transport.params import raw_parameters
 from kinto_orm.transport.wire import Server, Timeout
@@ -138,9 +139,14 @@ def _body(method: str, data: Any, permissions: Any, payload: Any, files: Any) ->
 
 def _form(files: Any, data: Any, permissions: Any) -> Form:
     ((_, (filename, source, mimetype)),) = files
-    fields = {"data": data, "permissions": permissions}
-    given = {name: text for name, text in fields.items() if text is not None}
-    return Form(source, filename, mimetype or "application/octet-stream", given)
+    parts = {"data": data, "permissions": permissions}
+    texts = {name: _json(part) for name, part in parts.items() if part is not None}
+    file = BytesIO(source) if isinstance(source, bytes) else source
+    return Form(file, filename, mimetype or "application/octet-stream", texts)
+
+
+def _json(part: Any) -> str:
+    return part if isinstance(part, str) else encode(jsonable(part)).decode()
 
 
 class _SessionBase(RawRequests):
@@ -199,6 +205,8 @@ class _SessionBase(RawRequests):
             "dry_mode": self.dry_mode,
             "http": self.http,
         }
+        if not isinstance(changes.get("retry", self.retry), RetryPolicy):
+            kept["retry_after"] = self.retry_after
         made = type(self)(**{**kept, **changes})
         if not {"server_url", "auth", "headers"} & changes.keys():
             made.known, made._pacing = self.known, self._pacing
@@ -209,9 +217,10 @@ class _SessionBase(RawRequests):
         if self.dry_mode:
             program = rehearsing(program)  # type: ignore[assignment]
         result = yield from retrying(program, self.retry, self._pacing)
-        while self._pacing.alerts:
+        alerts, self._pacing.alerts = self._pacing.alerts, []
+        for alert in alerts:
             # Not before: if warnings are errors, it must not be cut off half-way.
-            warnings.warn(self._pacing.alerts.pop(), DeprecationWarning, stacklevel=2)
+            warnings.warn(alert, DeprecationWarning, stacklevel=2)
         return result
 
 
