@@ -15,7 +15,12 @@ from samples import ROOT, both, search_config, translation_models
 
 def demo(*arguments: object) -> str:
     """Run the demo; return what it prints."""
-    command = [sys.executable, str(ROOT / "examples" / "demo.py"), *map(str, arguments)]
+    return example("demo.py", *arguments)
+
+
+def example(name: str, *arguments: object) -> str:
+    """Run an example; return what it prints."""
+    command = [sys.executable, str(ROOT / "examples" / name), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -62,3 +67,16 @@ def test_the_demo_on_anything(tmp_path: Path) -> None:
     assert "Loaded 2 records (Anything)" in output
     assert 'a.marked: nothing -> {"by": "the demo"}' in output
     assert "2 updated" in output
+
+
+@pytest.mark.parametrize("documents", both("search-config-v2", search_config()))
+def test_the_mirror(tmp_path: Path, documents: list[dict[str, object]]) -> None:
+    """The job writes what went astray, and nothing when nothing did."""
+    dump = tmp_path / "dump.json"
+    dump.write_text(json.dumps({"data": documents}))
+    assert example("mirror.py", dump).splitlines() == [
+        f"first:  {len(documents)} created, 0 updated, 0 deleted",
+        "second: 1 created, 1 updated, 1 deleted",
+        f"third:  {len(documents)} records, all as they should be",
+        "status: to-review",
+    ]
