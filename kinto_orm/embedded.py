@@ -33,10 +33,6 @@ __all__ = ["EmbeddedServerError", "KintoServer", "Storage"]
 
 Storage = Literal["memory", "postgresql"]
 
-#: Bytes up to which WebOb keeps the body of a request in memory.  It puts larger ones in files,
-#: and leaves it to the garbage collector to close these.
-_IN_MEMORY = 2**30
-
 
 class KintoServer:
     """
@@ -220,13 +216,15 @@ def _close_all(listener: Any) -> None:
 
 
 def _configurator(settings: dict[str, str]) -> Any:
-    """Return the configurator that Kinto would make, but for where bodies of requests are kept."""
+    """Return the configurator that Kinto would make, but for how bodies of requests are read."""
     from kinto import RouteFactory
     from pyramid.config import Configurator
     from pyramid.request import Request
 
-    kept = type("Request", (Request,), {"request_body_tempfile_limit": _IN_MEMORY})
-    return Configurator(settings=settings, root_factory=RouteFactory, request_factory=kept)
+    # Its body can be: waitress has read it to the end.  WebOb, which does not know, would copy it:
+    # to a file, which it leaves open, or in memory, by adding block to block.
+    request = type("Request", (Request,), {"is_body_seekable": True})
+    return Configurator(settings=settings, root_factory=RouteFactory, request_factory=request)
 
 
 def _registry(application: Any) -> Any:

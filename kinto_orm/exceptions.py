@@ -4,7 +4,7 @@ Everything that this package raises.
     KintoException
      ├── InvalidRequest (ValueError)      refused before anything was sent
      │    ├── InvalidId                     an id that Kinto does not take
-     │    ├── MissingId (KeyError, TypeError) it was not said which object is meant
+     │    ├── MissingId (KeyError, TypeError)  it was not said which object is meant
      │    ├── UnsendableValue               a value that JSON or Kinto cannot hold
      │    └── UnsupportedQuery              a condition that the server cannot express
      ├── TransportError                   no usable answer came
@@ -18,7 +18,7 @@ Everything that this package raises.
      │    ├── Forbidden                     403
      │    ├── NotFound                      404
      │    │    ├── BucketNotFound
-     │    │    │    └── BucketHidden (Forbidden) or the user may not see it
+     │    │    │    └── BucketHidden (Forbidden)  or the user may not see it
      │    │    ├── CollectionNotFound
      │    │    └── RecordNotFound
      │    ├── TransactionConflict           409
@@ -216,16 +216,11 @@ class TransactionConflict(ResponseError):
 
 
 class PreconditionFailed(ResponseError):
-    """
-    The object is not in the state that the request named (412).
-
-    Attributes:
-        existing: The object's data as the server has it, or None if it has none.
-    """
+    """The object is not in the state that the request named (412)."""
 
     @property
     def existing(self) -> dict[str, Any] | None:
-        """Return the object that is there instead, as the server has it, or None."""
+        """Return the data of the object that is there instead, or None if there is none."""
         return existing_of(self.response)
 
 

@@ -13,10 +13,19 @@ import pytest
 from apps import COMBINATIONS, App
 from kinto_orm import Client
 from kinto_orm.embedded import KintoServer
+from offline import OFFLINE, go_offline
 
 
 #: Every kind of server that behaviour is tested on.
 KINDS = ("memory", "memory+history", "postgresql", "postgresql+history")
+
+
+@pytest.fixture(scope="session", autouse=OFFLINE)
+def offline() -> Generator[None]:
+    """Have no network, in all tests, if that is wanted (see `offline.OFFLINE`)."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        go_offline(monkeypatch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -303,6 +303,12 @@ class FaultProxy:
             self._faults.append(fault)
         return fault
 
+    def wait_until_left(self) -> None:
+        """Wait until clients have closed all connections that they opened."""
+        for thread in self._threads[1:]:  # The first one accepts connections.
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "a connection has not been closed"
+
     # -- How it works --------------------------------------------------------------------------
 
     def __enter__(self) -> Self:

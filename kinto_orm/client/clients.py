@@ -20,7 +20,7 @@ from kinto_orm.client.endpoints.server import batch_limit, server_root
 from kinto_orm.client.paths import Endpoints
 from kinto_orm.exceptions import KintoBatchException, ResponseError
 from kinto_orm.flow import Awaiting, Blocking, Program, Recording, RetryPolicy, together
-from kinto_orm.flow.batching import Pending
+from kinto_orm.flow.pending import Pending
 from kinto_orm.transport.auth import Credentials
 from kinto_orm.transport.sessions import (
     DEFAULT_TIMEOUT,
@@ -88,7 +88,7 @@ class _ClientBase(AllEndpoints):
         self.bucket_name = bucket
         self.collection_name = collection
         self.ignore_batch_4xx = ignore_batch_4xx
-        self.endpoints = Endpoints()
+        self.endpoints: Endpoints = Endpoints()
         self._port: Any = self.session._port
 
     def _made(self, session: Any, options: dict[str, Any]) -> tuple[Any, bool]:
@@ -147,13 +147,12 @@ class _ClientBase(AllEndpoints):
             "collection": self.collection_name,
             "ignore_batch_4xx": self.ignore_batch_4xx,
         }
+        has_its_own = bool(of_session) and "session" not in changes
         if "session" not in changes:
             kept["session"] = self.session.evolve(**of_session) if of_session else self.session
             of_session = {}
-        kept.update(of_session)
-        kept.update(changes)
-        made = type(self)(**kept)
-        made._owns_session = made._owns_session or made.session is not self.session
+        made = type(self)(**{**kept, **of_session, **changes})
+        made._owns_session = made._owns_session or has_its_own
         return made
 
     def _governed(self, program: Generator[S, Any, T]) -> Generator[Any, Any, T]:
@@ -233,7 +232,7 @@ class BatchClient(AllEndpoints, Recording):
         self.ignore_batch_4xx: bool = (
             client.ignore_batch_4xx if ignore_batch_4xx is None else ignore_batch_4xx
         )
-        self.session = RecordingSession(client.session, self.recorded)
+        self.session: RecordingSession = RecordingSession(client.session, self.recorded)
 
     @property
     def _known(self) -> Known:

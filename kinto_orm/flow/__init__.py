@@ -19,8 +19,6 @@ threads if it blocks, from several tasks if it awaits.
 """
 
 from kinto_orm.flow.around import collected as collected
-from kinto_orm.flow.batching import Pending as Pending
-from kinto_orm.flow.batching import together as together
 from kinto_orm.flow.drivers import Awaiting as Awaiting
 from kinto_orm.flow.drivers import Blocking as Blocking
 from kinto_orm.flow.drivers import Recording as Recording
@@ -38,6 +36,8 @@ from kinto_orm.flow.messages import Stream as Stream
 from kinto_orm.flow.messages import Work as Work
 from kinto_orm.flow.operations import operation as operation
 from kinto_orm.flow.operations import stream as stream
+from kinto_orm.flow.pending import Pending as Pending
 from kinto_orm.flow.retrying import Pacing as Pacing
 from kinto_orm.flow.retrying import RetryPolicy as RetryPolicy
 from kinto_orm.flow.retrying import retrying as retrying
+from kinto_orm.flow.rounds import together as together

@@ -21,8 +21,8 @@ at fault stands alone, so that the others do not suffer for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeAlias, TypeGuard, TypeVar
+from collections.abc import Sequence
+from typing import Any, TypeAlias, TypeGuard
 
 import attrs
 
@@ -30,22 +30,17 @@ from kinto_orm.exceptions import (
     AnswerLost,
     KintoException,
     NotAttempted,
-    ServerError,
     TransportError,
     existing_of,
 )
-from kinto_orm.flow.messages import Form, Headers, Program, Request, Response, Sleep, Step
-from kinto_orm.flow.recovering import MERGE_PATCH, found_out
+from kinto_orm.flow.messages import Form, Headers, Program, Request, Response, Sleep
+from kinto_orm.flow.recovering import MERGE_PATCH
 from kinto_orm.flow.refusals import response_error
-from kinto_orm.flow.retrying import RetryPolicy, is_lost, stands_in_its_own_way
+from kinto_orm.flow.retrying import RetryPolicy
 
-
-T = TypeVar("T")
 
 #: How long to go on after a 409: other writers may keep a collection busy for a while.
 PATIENCE = RetryPolicy(attempts=12, first=0.05, longest=2.0)
-
-NEVER_AGAIN = RetryPolicy(attempts=1)
 
 #: What came of a request of several: a response, or what kept it from having one.
 Answer: TypeAlias = Response | KintoException
@@ -94,7 +89,12 @@ def outer(requests: Sequence[Request]) -> Request:
     """Return the one request that makes all *requests*."""
     if len(requests) == 1:
         return requests[0]
-    return Request("POST", "/batch", body={"requests": [_entry(each) for each in requests]})
+    return Request(
+        "POST",
+        "/batch",
+        body={"requests": [_entry(each) for each in requests]},
+        once=all(each.once for each in requests),
+    )
 
 
 def _entry(request: Request) -> dict[str, Any]:
@@ -165,6 +165,14 @@ def _part(part: dict[str, Any]) -> Response:
     )
 
 
+def kept_back(request: Request, cause: KintoException) -> NotAttempted:
+    """Return the error of a *request* that was not made because of *cause*."""
+    msg = f"{request.method} {request.path} was not sent, since a request before it failed: {cause}"
+    error = NotAttempted(msg, request=request)
+    error.__cause__ = cause
+    return error
+
+
 # -- Rolled back (B3) --------------------------------------------------------------------------
 
 
@@ -230,199 +238,3 @@ def _confirmed(request: Request, written: Response | None, now: Answer) -> Answe
         msg = f"{request.method} {request.path} was undone by a 409, then met a {now.status}"
         return AnswerLost(msg, request=request, response=now)
     return now
-
-
-# -- Lost --------------------------------------------------------------------------------------
-
-
-def certain(requests: Sequence[Request], limit: int, policy: RetryPolicy) -> Program[list[Answer]]:
-    """
-    Make *requests* in one round trip; find out what became of those whose answers were lost.
-
-    Those that were not applied are sent again, as often as *policy* says: first together, then
-    each alone, since the server may be unable to stand one of them (B5).
-    """
-    answers = dict(enumerate((yield from settled(requests))))
-    repeated: set[int] = set()
-    for attempt in range(1, policy.attempts):
-        again = [index for index, answer in answers.items() if _is_unread(requests, index, answer)]
-        doubtful = [
-            index
-            for index, answer in answers.items()
-            if is_lost(requests[index], answer)
-            or (index in repeated and stands_in_its_own_way(answer))
-        ]
-        if not (doubtful or again):
-            break
-        yield Sleep(policy.pause(attempt))
-        looks = {index: Pending(found_out(requests[index])) for index in doubtful}
-        yield from together(list(looks.values()), limit)
-        for index, look in looks.items():
-            if look.error is not None:
-                continue
-            if (found := look.result()) is not None:
-                answers[index] = found
-            elif is_lost(requests[index], answers[index]):
-                again.append(index)
-        if not again:
-            break
-        repeated = set(again)
-        for group in [sorted(again)] if attempt == 1 else [[index] for index in sorted(again)]:
-            made = yield from settled([requests[index] for index in group])
-            answers.update(zip(group, made, strict=True))
-    return [answers[index] for index in range(len(requests))]
-
-
-def _is_unread(requests: Sequence[Request], index: int, answer: Answer) -> bool:
-    """Tell whether a read was lost with the writes that it was sent with, and only so."""
-    lost = isinstance(answer, (AnswerLost, ServerError))
-    return lost and not requests[index].writes and any(each.writes for each in requests)
-
-
-# -- Batches of recorded operations ------------------------------------------------------------
-
-
-class Pending(Generic[T]):
-    """
-    The result-to-be of an operation that a batch recorded.
-
-    Attributes:
-        step: What the operation waits for; None if it has ended.
-    """
-
-    step: Step | None = None
-    _value: T
-    _error: Exception | None = None
-
-    def __init__(self, flow: Program[T]) -> None:
-        self._flow = flow
-        self._answers: list[Response] = []
-        self._advance(lambda: next(flow))  # Raises at once what is wrong with the arguments.
-
-    def __repr__(self) -> str:
-        if isinstance(self.step, Request):
-            return f"<Pending {self.step.method} {self.step.path}>"
-        outcome = "done" if self._error is None else repr(self._error)
-        return f"<Pending: {outcome}>"
-
-    def result(self) -> T:
-        """
-        Return what the operation returned, or raise what it raised.
-
-        Raises:
-            RuntimeError: If its batch has not been sent yet.
-        """
-        if self.step is not None:
-            msg = f"the batch with {self!r} has not been sent yet"
-            raise RuntimeError(msg)
-        if self._error is not None:
-            raise self._error
-        return self._value
-
-    @property
-    def error(self) -> Exception | None:
-        """Return what the operation raised, if it did."""
-        return self._error
-
-    @property
-    def body(self) -> Any:
-        """Return what the server answered: of several pages, one with the data of all."""
-        if self.step is not None or (not self._answers and self._error is not None):
-            return self.result()  # Raises.
-        if not self._answers:
-            return self._value  # It was known without a request.
-        pages = [each.body["data"] for each in self._answers if _is_page(each.body)]
-        if len(pages) > 1:
-            return {"data": [item for page in pages for item in page]}
-        return self._answers[-1].body
-
-    @property
-    def answer(self) -> dict[str, Any]:
-        """Return the server's last answer as a batch has it: *status*, *headers* and *body*."""
-        if not self._answers:
-            return {"status": None, "headers": {}, "body": {"message": str(self._error or "")}}
-        last = self._answers[-1]
-        return {"status": last.status, "headers": dict(last.headers), "body": last.body}
-
-    def receive(self, answer: Any) -> None:
-        """Give the operation the *answer* to its step: it goes on to the next, or to its end."""
-        if isinstance(answer, Response):
-            self._answers.append(answer)
-        self._go_on(lambda: self._flow.send(answer))
-
-    def fail(self, error: Exception) -> None:
-        """Have *error* raised inside the operation, which may go on nevertheless."""
-        self._go_on(lambda: self._flow.throw(error))
-
-    def _go_on(self, to_next: Callable[[], Step]) -> None:
-        try:
-            self._advance(to_next)
-        except Exception as error:  # noqa: BLE001 (kept for the one who asks for the result)
-            self._flow.close()
-            self.step, self._error = None, error
-
-    def _advance(self, to_next: Callable[[], Step]) -> None:
-        try:
-            self.step = to_next()
-        except StopIteration as stop:
-            self.step, self._value = None, stop.value
-
-
-def _is_page(body: Any) -> bool:
-    return isinstance(body, dict) and isinstance(body.get("data"), list)
-
-
-def together(
-    recorded: Sequence[Pending[Any]], limit: int, policy: RetryPolicy = NEVER_AGAIN
-) -> Program[None]:
-    """
-    Run *recorded* operations together, at most *limit* requests at a time.
-
-    They advance in rounds: an operation that turns out to need a second request has it made in
-    the second round.  An operation that fails does not keep the others from going on.  When no
-    answer comes, and *policy* does not help, those under way end with that error, and those
-    behind them are not sent.
-    """
-    while waiting := [pending for pending in recorded if pending.step is not None]:
-        for pending in waiting:
-            yield from _prepared(pending)
-        ready = [pending for pending in waiting if isinstance(pending.step, Request)]
-        requests = [pending.step for pending in ready if isinstance(pending.step, Request)]
-        broken: KintoException | None = None
-        for indices in chunks(requests, limit):
-            if broken is not None:
-                for index in indices:
-                    ready[index].fail(kept_back(requests[index], broken))
-                continue
-            answers = yield from certain([requests[index] for index in indices], limit, policy)
-            for index, answer in zip(indices, answers, strict=True):
-                if isinstance(answer, Response):
-                    ready[index].receive(answer)
-                else:
-                    ready[index].fail(answer)
-            broken = _why_to_stop(answers)
-
-
-def _prepared(pending: Pending[Any]) -> Program[None]:
-    """Make the steps of *pending* that are not requests, up to the next request."""
-    while pending.step is not None and not isinstance(pending.step, Request):
-        try:
-            answer: Any = yield pending.step
-        except Exception as error:  # noqa: BLE001 (raised inside the flow)
-            pending.fail(error)
-        else:
-            pending.receive(answer)
-
-
-def _why_to_stop(answers: Sequence[Answer]) -> KintoException | None:
-    """Return the error after which nothing more should be sent, if all met one."""
-    errors = [each for each in answers if isinstance(each, (TransportError, ServerError))]
-    return errors[-1] if len(errors) == len(answers) else None
-
-
-def kept_back(request: Request, cause: KintoException) -> NotAttempted:
-    """Return the error of a *request* that was not made because of *cause*."""
-    msg = f"{request.method} {request.path} was not sent, since a request before it failed: {cause}"
-    error = NotAttempted(msg, request=request)
-    error.__cause__ = cause
-    return error

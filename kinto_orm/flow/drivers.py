@@ -18,9 +18,9 @@ from contextlib import closing
 from functools import wraps
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from kinto_orm.flow.batching import Pending
 from kinto_orm.flow.messages import Page, Program, Step, Stream
 from kinto_orm.flow.operations import operation, stream
+from kinto_orm.flow.pending import Pending
 
 
 T = TypeVar("T")

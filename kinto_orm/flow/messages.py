@@ -34,6 +34,16 @@ class Headers(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._fields)
 
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._fields
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self._fields == {str(name).lower(): value for name, value in other.items()}
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __repr__(self) -> str:
         return f"<Headers {', '.join(self._fields)}>"
 
@@ -68,10 +78,12 @@ class Download:
     Attributes:
         path: Where to write.
         block: How many bytes to write at once, at the most.
+        enough: How many bytes are expected; if there are more, the rest is not read.
     """
 
     path: Path
     block: int = 2**18
+    enough: int | None = None
 
 
 @frozen
@@ -108,7 +120,8 @@ class Request:
     def writes(self) -> bool:
         """Tell whether the request may change something on the server."""
         if self.path == "/batch":
-            return any(entry["method"] not in ("GET", "HEAD") for entry in self.body["requests"])
+            entries = self.body.get("requests", ())
+            return any(entry.get("method") not in ("GET", "HEAD") for entry in entries)
         return self.method not in ("GET", "HEAD")
 
     @property

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, Ty
 
 
 if TYPE_CHECKING:
-    from kinto_orm.flow.batching import Pending
     from kinto_orm.flow.drivers import Awaiting, Blocking, Recording
     from kinto_orm.flow.messages import Program, Stream
+    from kinto_orm.flow.pending import Pending
 
 
 P = ParamSpec("P")

@@ -7,12 +7,14 @@ write was not applied, or something else has happened since; it is sent again, w
 precondition, so that the server judges.
 
 What cannot be told so is not repeated: a JSON Patch without a precondition (it may add the same
-item twice), a password (the server does not show it), a POST.
+item twice), a password (the server does not show it), the deletion of so many of a list (it would
+be of as many more), a POST.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,9 +26,6 @@ from kinto_orm.flow.messages import Document, Form, Program, Request, Response, 
 from kinto_orm.flow.refusals import response_error
 
 
-#: What the server sets in an object (D4: `schema` where the collection has one).
-_SET_BY_SERVER: Final = frozenset({"id", "last_modified", "schema"})
-
 #: What says that a body is a merge patch (RFC 7396).
 MERGE_PATCH: Final = "application/merge-patch+json"
 
@@ -35,14 +34,26 @@ _BLOCK: Final = 2**20
 
 def can_be_found_out(request: Request) -> bool:
     """Tell whether a look at the server can say whether *request*, a write, was applied."""
-    if request.path.startswith("/accounts") or isinstance(request.body, (str, bytes)):
+    path, is_upload = request.path, isinstance(request.body, Form)
+    if path.endswith("/attachment"):
+        return request.method == "DELETE" or (request.method == "POST" and is_upload)
+    if path.startswith("/accounts") or isinstance(request.body, (str, bytes)) or is_upload:
         return False
-    return request.method in ("PUT", "PATCH", "DELETE") or isinstance(request.body, Form)
+    if _is_list(path):
+        # It may have moved the list itself; and no page can be asked for twice.
+        params = dict(request.params).keys()
+        one_time = "If-Match" in request.headers or params & {"_limit", "_token"}
+        return request.method == "DELETE" and not one_time
+    if isinstance(request.body, list):
+        return request.headers.get("If-Match", "*") != "*"
+    return request.method in ("PUT", "PATCH", "DELETE")
 
 
 def found_out(request: Request) -> Program[Response | None]:
     """
     Return the answer to *request*, a write that was applied; or None if it was not.
+
+    It must be one that `can_be_found_out`.
 
     Raises:
         OutcomeUnknown: If that cannot be told.
@@ -50,27 +61,39 @@ def found_out(request: Request) -> Program[Response | None]:
     """
     path = request.path.removesuffix("/attachment")
     if _is_list(path):
-        # It may have moved the list itself; and no page can be asked for twice.
-        if "If-Match" in request.headers or "_token" in dict(request.params):
-            msg = f"DELETE {path}: it cannot be told whether this was applied"
-            raise OutcomeUnknown(msg, request=request)
         return None  # To delete what matches once more does no harm.
-    response: Response = yield (read := Request("GET", path))
-    if response.status >= 500 or response.status in (401, 429):
+    response: Response = yield (read := Request("GET", path, once=True))
+    there = _object_in(response)
+    if there is None and response.status not in (403, 404):
         raise response_error(read, response)
-    there = response.body if response.status == 200 else None
     if path != request.path:
         return (yield from _attached(request, there))
     if request.method == "DELETE":
         return _deleted(path, response) if there is None else None
-    if there is None or not _is_as_meant(request, there):
+    if there is None or _is_untouched(request, there):
         return None
-    return response
+    if isinstance(request.body, list):
+        msg = f"{request.method} {path}: it cannot be told whether this JSON Patch was applied"
+        raise OutcomeUnknown(msg, request=request)
+    return response if _is_as_meant(request, there) else None
 
 
 def _is_list(path: str) -> bool:
     """Tell whether *path* is one of a list: ``/buckets``, ``/buckets/b/collections``, …"""
     return path.count("/") % 2 == 1
+
+
+def _object_in(response: Response) -> Document | None:
+    """Return the object that *response* has, if it has one."""
+    body = response.body
+    is_object = response.status == 200 and isinstance(body, dict) and "data" in body
+    return body if is_object else None
+
+
+def _is_untouched(request: Request, there: Document) -> bool:
+    """Tell whether what is there still is what *request* was to change: writes move it (T1)."""
+    stamp = there["data"].get("last_modified")
+    return request.headers.get("If-Match") == f'"{stamp}"'
 
 
 def _deleted(path: str, response: Response) -> Response | None:
@@ -82,28 +105,46 @@ def _deleted(path: str, response: Response) -> Response | None:
 
 
 def _is_as_meant(request: Request, there: Document) -> bool:
-    if isinstance(request.body, list):
-        return _json_patch_is_needless(request, there)
     body = request.body or {}
     data, permissions = body.get("data"), body.get("permissions")
-    return _data_is_as_meant(request, data, there["data"]) and all(
-        set(principals) <= set(there["permissions"].get(name, ()))
-        for name, principals in (permissions or {}).items()
+    return _data_is_as_meant(request, data, there["data"]) and _permissions_are_as_meant(
+        request, permissions or {}, there.get("permissions", {})
     )
 
 
 def _data_is_as_meant(request: Request, data: Document | None, there: Document) -> bool:
     if data is None:
         return True
+    names = _set_by_server(request, there)
+    own = {name: value for name, value in data.items() if name not in names}
+    found = {name: value for name, value in there.items() if name not in names}
     if request.method == "PUT":
-        return same(_own(there), _own(data))
+        return same(found, own)
     if request.headers.get("Content-Type") == MERGE_PATCH:
-        return same(merged(there, data), there)
-    return all(name in there and same(there[name], value) for name, value in _own(data).items())
+        return same(merged(found, own), found)
+    return all(name in found and same(found[name], value) for name, value in own.items())
 
 
-def _own(data: Document) -> Document:
-    return {name: value for name, value in data.items() if name not in _SET_BY_SERVER}
+def _set_by_server(request: Request, there: Document) -> set[str]:
+    """Return which keys of what is *there* say nothing of what was written."""
+    names = {"id", "last_modified"}
+    if "/records/" in request.path and isinstance(there.get("schema"), int):
+        names.add("schema")  # The version of the collection's (D4).
+    return names
+
+
+def _permissions_are_as_meant(
+    request: Request, meant: dict[str, list[str]], there: dict[str, list[str]]
+) -> bool:
+    """Tell whether permissions are as they were written: the writer is added to them (P5)."""
+    if not meant:
+        return True
+    # A PUT takes away those that it does not name.
+    for name in meant.keys() | (there.keys() if request.method == "PUT" else set[str]()):
+        expected, found = set(meant.get(name, ())), set(there.get(name, ()))
+        if expected - found or len(found - expected) > (name == "write"):
+            return False
+    return True
 
 
 def merged(value: Any, patch: Any) -> Any:
@@ -119,14 +160,6 @@ def merged(value: Any, patch: Any) -> Any:
     return result
 
 
-def _json_patch_is_needless(request: Request, there: Document) -> bool:
-    expected = request.headers.get("If-Match", "").strip('"')
-    if expected == str(there["data"]["last_modified"]):
-        return False
-    msg = f"{request.method} {request.path}: it cannot be told whether this JSON Patch was applied"
-    raise OutcomeUnknown(msg, request=request)
-
-
 def _attached(request: Request, there: Document | None) -> Program[Response | None]:
     """Return the answer to the upload, or the removal, of an attachment."""
     attachment = None if there is None else there["data"].get("attachment")
@@ -134,10 +167,28 @@ def _attached(request: Request, there: Document | None) -> Program[Response | No
         return Response(204) if attachment is None and there is not None else None
     source = request.body.source
     digest: str = yield Work(lambda: sha256(source))
-    if attachment is None:
+    if there is None or attachment is None:
         return None
-    hashes = (attachment.get("hash"), (attachment.get("original") or {}).get("hash"))
-    return Response(200, attachment) if digest in hashes else None
+    applied = digest in hashes(attachment) and _goes_with(request, attachment, there)
+    return Response(200, attachment) if applied else None
+
+
+def _goes_with(request: Request, attachment: Document, there: Document) -> bool:
+    """Tell whether it is of this upload: the same file may have been there before."""
+    form: Form = request.body
+    body = {name: json.loads(text) for name, text in form.fields.items()}
+    body.get("data", {}).pop("attachment", None)  # The server sets it.
+    kind = form.mimetype.partition(";")[0]
+    return (
+        attachment.get("filename") == form.filename
+        and attachment.get("mimetype") == kind
+        and _is_as_meant(Request("PATCH", request.path, body=body), there)
+    )
+
+
+def hashes(attachment: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the hashes of a file: as it is kept, and as it was before it was compressed."""
+    return attachment.get("hash"), (attachment.get("original") or {}).get("hash")
 
 
 def sha256(source: Path | Any) -> str:

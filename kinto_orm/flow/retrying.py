@@ -11,26 +11,27 @@ again if that cannot do harm:
   applied (see `recovering`).  If it was, the answer is made from what is there: to send it again
   would report a false conflict.  Whoever makes a request that is `settled` looks for himself.
 
-Looks count as attempts.
+A look that fails counts as an attempt.
 """
 
 from __future__ import annotations
 
+import math
 import random
 
 from collections.abc import Callable, Generator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 from attrs import define, field, frozen
 
 from kinto_orm.exceptions import (
     AnswerLost,
     BackoffException,
+    KintoException,
     NotSent,
     OutcomeUnknown,
-    ResponseError,
     ServerError,
     TransportError,
 )
@@ -111,39 +112,83 @@ def retrying(
     return around(program, lambda request: _persist(request, policy, pacing))
 
 
+@define
+class Attempts:
+    """
+    Counts the attempts at something, and pauses between them.
+
+    Attributes:
+        policy: How many there may be, and how long they may take.
+        made: How many have begun.
+    """
+
+    policy: RetryPolicy
+    made: int = 1
+    _began: float | None = None
+
+    def paused(self, outcome: Response | KintoException) -> Program[bool]:
+        """Pause after *outcome*, if there may be another attempt; tell whether there may."""
+        policy = self.policy
+        if self.made == policy.attempts:
+            return False
+        delay = _delay(outcome, policy, self.made)
+        now: float = yield Now()
+        self._began = now if self._began is None else self._began
+        too_late = now + delay - self._began > policy.budget
+        if too_late or delay > max(policy.longest, policy.fixed or 0):
+            return False
+        yield Sleep(delay)
+        self.made += 1
+        return True
+
+
 def _persist(request: Request, policy: RetryPolicy, pacing: Pacing) -> Program[Response]:
     """Make *request*, again if that can do no harm; return the last response."""
-    began: float | None = None
+    attempts = Attempts(policy)
     lost: Outcome | None = None  # Why it is not known whether a write was applied.
     repeated = False
-    for attempt in range(1, policy.attempts + 1):
-        outcome = None
+    while True:
+        outcome: Outcome | None = None
         if lost is not None:
-            outcome = yield from _looked_up(request, lost, policy, pacing)
+            try:
+                outcome = yield from _looked_up(request, policy, pacing)
+            except OutcomeUnknown:
+                return _given_up(lost)
+            except KintoException:
+                outcome = lost
             repeated = outcome is None
         if outcome is None:
             outcome = yield from _tried(request, policy, pacing)
             if repeated and stands_in_its_own_way(outcome):
-                found = yield from _looked_up(request, outcome, policy, pacing)
-                return _given_up(found or outcome)
-        if is_lost(request, outcome):
-            lost = lost if outcome is lost else outcome
-        elif not _harmless(request, outcome):
+                return (yield from _explained(request, outcome, policy, pacing))
+        lost = outcome if is_lost(request, outcome) else None
+        if lost is None and not _harmless(request, outcome):
             return _given_up(outcome)
-        else:
-            lost = None
-        if attempt == policy.attempts:
+        if not (yield from attempts.paused(outcome)):
             return _given_up(outcome)
-        delay = _delay(outcome, policy, attempt)
-        now: float = yield Now()
-        began = now if began is None else began
-        if delay > max(policy.longest, policy.fixed or 0) or now + delay - began > policy.budget:
-            return _given_up(outcome)
-        yield Sleep(delay)
-    raise AssertionError
 
 
-def stands_in_its_own_way(outcome: object) -> bool:
+def _explained(
+    request: Request, refusal: Response, policy: RetryPolicy, pacing: Pacing
+) -> Program[Response]:
+    """Return the true answer to a repeated *request*: its first try may have come late."""
+    try:
+        found = yield from _looked_up(request, policy, pacing)
+    except KintoException as error:
+        raise not_explained(request, refusal, error) from error
+    return refusal if found is None else found
+
+
+def not_explained(request: Request, refusal: Response, why: Exception) -> AnswerLost:
+    """Return the error of a repeated *request*: it may have met what it had written itself."""
+    msg = (
+        f"{request.method} {request.path} was lost, repeated, and met a {refusal.status}, which may"
+        f" be because of the first try: {why}"
+    )
+    return AnswerLost(msg, request=request, response=refusal)
+
+
+def stands_in_its_own_way(outcome: object) -> TypeGuard[Response]:
     """Tell whether a repeated write may be refused because its first try came late."""
     return isinstance(outcome, Response) and outcome.status in (404, 412)
 
@@ -163,21 +208,14 @@ def _tried(request: Request, policy: RetryPolicy, pacing: Pacing) -> Program[Out
     return response
 
 
-def _looked_up(
-    request: Request, lost: Outcome, policy: RetryPolicy, pacing: Pacing
-) -> Program[Outcome | None]:
-    """Return the answer to *request*, None if it was not applied, or *lost* if nobody says so."""
+def _looked_up(request: Request, policy: RetryPolicy, pacing: Pacing) -> Program[Response | None]:
+    """Return the answer to *request*, a write that was lost; None if it was not applied."""
 
     def read(step: Request) -> Program[Response]:
         outcome = yield from _tried(step, policy, pacing)
         return _given_up(outcome)
 
-    try:
-        return (yield from around(found_out(request), read))
-    except OutcomeUnknown:
-        return _given_up(lost)
-    except (TransportError, ResponseError):
-        return lost
+    return (yield from around(found_out(request), read))
 
 
 def is_lost(request: Request, outcome: object) -> bool:
@@ -208,12 +246,13 @@ def _given_up(outcome: Outcome) -> Response:
     return outcome
 
 
-def _delay(outcome: Outcome, policy: RetryPolicy, attempt: int) -> float:
+def _delay(outcome: Response | KintoException, policy: RetryPolicy, attempt: int) -> float:
     """Return the seconds to wait after *outcome*."""
+    response = outcome if isinstance(outcome, Response) else outcome.response
     asked = None
     # To a 409 the server says how long to wait for a database that is not there.
-    if isinstance(outcome, Response) and outcome.status != 409 and policy.fixed is None:
-        asked = retry_after(outcome)
+    if response is not None and response.status != 409 and policy.fixed is None:
+        asked = retry_after(response)
     return policy.pause(attempt) if asked is None else asked
 
 
@@ -245,7 +284,7 @@ def _slow_down(response: Response, pacing: Pacing) -> Program[None]:
         seconds = float(response.headers["backoff"])
     except ValueError:
         return
-    if seconds > 0:
+    if 0 < seconds < math.inf:
         now: float = yield Now()
         pacing.until = now + seconds
 
@@ -266,7 +305,7 @@ def _wait(request: Request, policy: RetryPolicy, pacing: Pacing) -> Program[None
                 f"{request.method} {request.path} was not sent: the server asks for a pause of"
                 f" {left:.0f} more seconds (Backoff). Wait, or allow it: RetryPolicy(backoff=…)"
             )
-            raise BackoffException(msg, left)
+            raise BackoffException(msg, left, request=request)
         yield Sleep(left)
     if pacing.until == until:  # Nobody else was asked to wait longer.
         pacing.until = None

@@ -10,13 +10,15 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import requests
 
 from attrs import define, field
 from requests.auth import HTTPBasicAuth
 
-from kinto_orm.exceptions import AnswerLost, KintoException, NotSent, TransportError
+from kinto_orm.exceptions import AnswerLost, InvalidRequest, KintoException, NotSent, TransportError
 from kinto_orm.flow.messages import Now, Request, Response, Sleep, Step, Work
 from kinto_orm.transport.auth import Credentials, TokenAuth, _Anonymous, signed_headers, signer
 from kinto_orm.transport.files import Sink
@@ -44,14 +46,15 @@ class Awaiting:
         timeout: How long to wait for a connection, and for an answer.
         session: A session of *aiohttp* to use, with its connector, proxies and certificates; it
             stays open.  If omitted, one of its own, which `close` closes.
-        connections: How many there are at most at the same time, in a session of its own.
+        connections: How many there are at most at the same time, in a session of its own.  Some
+            systems let a process open no more than 256 files.
     """
 
     server: Server
     credentials: Credentials = field(default=None, repr=False)
     timeout: Timeout = field(factory=Timeout)
     session: aiohttp.ClientSession | None = field(default=None, repr=False)
-    connections: int = 100
+    connections: int = 200
     _http: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
     _sign: Any = field(init=False, repr=False)
@@ -88,8 +91,9 @@ class Awaiting:
         out = self.server.outgoing(request)
         http = self._opened()
         if out.foreign:
+            way = _proxy(http, out.url)
             async with _without_credentials(http) as bare:
-                return await self._exchanged(bare, request, out, None)
+                return await self._exchanged(bare, request, out, None, way)
         out.headers.update(await self._signed(out))
         if out.form is None:
             # As a file, since of many bytes aiohttp warns.
@@ -105,17 +109,24 @@ class Awaiting:
         return response
 
     async def _exchanged(
-        self, http: aiohttp.ClientSession, request: Request, out: Outgoing, data: Any
+        self,
+        http: aiohttp.ClientSession,
+        request: Request,
+        out: Outgoing,
+        data: Any,
+        proxy: Any = None,
     ) -> Response:
         import aiohttp
 
         try:
-            async with _asked(http, request, out, data) as reply:
+            async with _asked(http, request, out, data, proxy) as reply:
                 if request.into is None or reply.status != 200:
                     body, saved = await reply.read(), None
                 else:
                     body, saved = b"", await _saved(reply, request)
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            if isinstance(error.__cause__, KintoException):  # Of the file that was sent.
+                raise error.__cause__ from None
             raise _translated(request, error) from error
         if saved is not None:
             return Response(200, saved)
@@ -140,6 +151,9 @@ class Awaiting:
 
         loop = asyncio.get_running_loop()
         if self._http is None and self.session is not None:
+            if self.session.auth is not None and self.credentials is not None:
+                msg = "the client has credentials, and so has its session of aiohttp: give one"
+                raise InvalidRequest(msg)
             self._loop, self._http = loop, self.session
             self._http._retry_connection = False  # As below.
         elif self._http is None:
@@ -170,13 +184,23 @@ def _without_credentials(http: aiohttp.ClientSession) -> aiohttp.ClientSession:
         connector=http.connector,
         connector_owner=False,
         timeout=http.timeout,
-        trust_env=http.trust_env,
         cookie_jar=aiohttp.DummyCookieJar(),
     )
 
 
+def _proxy(http: aiohttp.ClientSession, url: str) -> Any:
+    """Return the proxy on the way to *url*: of *http*, or of the environment if it heeds that."""
+    if (own := getattr(http, "_default_proxy", None)) is not None:
+        return own
+    parts = urlsplit(url)
+    # Not by trust_env, with which aiohttp would send credentials of ~/.netrc.
+    if http.trust_env and not proxy_bypass(parts.hostname or ""):
+        return getproxies().get(parts.scheme)
+    return None
+
+
 def _asked(
-    http: aiohttp.ClientSession, request: Request, out: Outgoing, data: Any
+    http: aiohttp.ClientSession, request: Request, out: Outgoing, data: Any, proxy: Any
 ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
     from yarl import URL
 
@@ -185,6 +209,7 @@ def _asked(
         URL(out.url, encoded=True),
         headers=out.headers,
         data=data,
+        proxy=proxy,
         allow_redirects=False,
         auto_decompress=request.into is None,
         skip_auto_headers=("Content-Type",),
@@ -199,9 +224,11 @@ async def _blocks(parts: Parts) -> AsyncGenerator[bytes]:
 async def _saved(reply: aiohttp.ClientResponse, request: Request) -> dict[str, Any]:
     """Write the body of *reply* to where *request* wants it; return its size and hash."""
     assert request.into is not None
-    with Sink(request.into.path) as sink:
+    with Sink(request.into) as sink:
         async for block in reply.content.iter_chunked(request.into.block):
             await asyncio.to_thread(sink.write, block)
+            if sink.is_too_long:
+                break
     return sink.seen
 
 

@@ -116,9 +116,11 @@ class Blocking:
 def _saved(reply: requests.Response, request: Request) -> dict[str, Any]:
     """Write the body of *reply* to where *request* wants it; return its size and hash."""
     assert request.into is not None
-    with Sink(request.into.path) as sink:
+    with Sink(request.into) as sink:
         for block in reply.raw.stream(request.into.block, decode_content=False):
             sink.write(block)
+            if sink.is_too_long:
+                break
     return sink.seen
 
 
@@ -151,6 +153,7 @@ def _never_connected(error: Exception) -> bool:
         return True
     # urllib3 says so by the class of its reason; requests wraps it.
     reason = getattr(error.args[0] if error.args else None, "reason", None)
+    reason = getattr(reason, "original_error", reason)  # Of a proxy that could not be reached.
     if isinstance(reason, SSLError):
         return "CERTIFICATE_VERIFY_FAILED" in str(reason) or "WRONG_VERSION" in str(reason)
     return isinstance(reason, NewConnectionError)

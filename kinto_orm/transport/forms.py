@@ -9,6 +9,7 @@ What browsers write for a quote, ``%22``, would stay as it is.
 from __future__ import annotations
 
 import secrets
+import unicodedata
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import BinaryIO, Final
 
 from attrs import define
 
-from kinto_orm.exceptions import UnsendableValue
+from kinto_orm.exceptions import AttachmentError, UnsendableValue
 from kinto_orm.flow.messages import Form
 
 
@@ -39,21 +40,28 @@ class Parts:
     len: int
     _head: bytes
     _file: BinaryIO
+    _left: int
     _tail: bytes
 
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, *size* at the most; none at the end."""
+    def read(self, size: int = BLOCK) -> bytes:
+        """
+        Return the next bytes, *size* at the most; none at the end.
+
+        Raises:
+            AttachmentError: If the file has become shorter since it was opened.
+        """
         if self._head:
-            part, self._head = _cut(self._head, size)
-            return part
-        part = self._file.read(BLOCK if size < 0 else size)
-        if not part:
-            part, self._tail = _cut(self._tail, size)
+            part, self._head = self._head[:size], self._head[size:]
+        elif self._left:
+            # Not what was written behind since: the server would take it for another request.
+            part = self._file.read(min(size, self._left))
+            if not part:
+                msg = f"the file became {self._left} bytes shorter while it was sent"
+                raise AttachmentError(msg)
+            self._left -= len(part)
+        else:
+            part, self._tail = self._tail[:size], self._tail[size:]
         return part
-
-
-def _cut(data: bytes, size: int) -> tuple[bytes, bytes]:
-    return (data, b"") if size < 0 else (data[:size], data[size:])
 
 
 @contextmanager
@@ -67,9 +75,10 @@ def opened(form: Form) -> Generator[Parts]:
     head += _part_head(boundary, f'attachment"; filename="{_quoted(form.filename)}', form.mimetype)
     tail = f"\r\n--{boundary}--\r\n".encode()
     with _source(form) as file:
-        size = len(head) + file.seek(0, 2) + len(tail)
+        size = file.seek(0, 2)
         file.seek(0)
-        yield Parts(f"multipart/form-data; boundary={boundary}", size, head, file, tail)
+        kind = f"multipart/form-data; boundary={boundary}"
+        yield Parts(kind, len(head) + size + len(tail), head, file, size, tail)
 
 
 @contextmanager
@@ -86,12 +95,15 @@ def _part(boundary: str, name: str, content: bytes, mimetype: str) -> bytes:
 
 
 def _part_head(boundary: str, name: str, mimetype: str) -> bytes:
+    if not (mimetype.isascii() and mimetype.isprintable()):
+        msg = f"{mimetype!r} is not the type of a file: it is not printable ASCII"
+        raise UnsendableValue(msg)
     disposition = f'Content-Disposition: form-data; name="{name}"'
     return f"--{boundary}\r\n{disposition}\r\nContent-Type: {mimetype}\r\n\r\n".encode()
 
 
 def _quoted(text: str) -> str:
-    if not text or not text.isprintable():
-        msg = f"{text!r} cannot be the name of a file there: it is empty, or not printable"
+    if not text or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
+        msg = f"{text!r} cannot be the name of a file there: it is empty, or no text"
         raise UnsendableValue(msg)
     return text.replace("\\", "\\\\").replace('"', '\\"')

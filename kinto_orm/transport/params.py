@@ -46,7 +46,14 @@ def parameters(given: Mapping[str, Any]) -> list[tuple[str, str]]:
         UnsupportedQuery: If the server cannot be asked that.
     """
     asked = [item for item in given.items() if item[1] is not None or not item[0].startswith("_")]
-    return has_first(_parameter(name, value) for name, value in asked)
+    return _telling_deletions(has_first(_parameter(name, value) for name, value in asked))
+
+
+def _telling_deletions(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return *pairs* such that tombstones, which `_fields` would strip, can be told (T5)."""
+    if not any(name in _MOMENTS or name.endswith("_last_modified") for name, _ in pairs):
+        return pairs
+    return [(name, f"{value},deleted" if name == "_fields" else value) for name, value in pairs]
 
 
 def has_first(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -52,6 +52,9 @@ DEFAULT_TIMEOUT: Final = Timeout()
 
 _WITH_A_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
+#: How many calls a warning is below the program that it is for: its operation, and the driver.
+_CALLER: Final = 4
+
 
 @define
 class Known:
@@ -104,7 +107,7 @@ class RawRequests:
         path, query = self._path(endpoint)
         body = _body(method.upper(), data, permissions, payload, files)
         pairs = [*query, *raw_parameters(params or {})]
-        made = Request(method.upper(), path, pairs, dict(headers or {}), body)
+        made = Request(method.upper(), path, pairs, Headers((headers or {}).items()), body)
         response = yield made
         if response.status >= 400:
             raise response_error(made, response)
@@ -114,7 +117,7 @@ class RawRequests:
         """Return path and query string of *endpoint*."""
         url = endpoint
         if urlsplit(url).scheme:
-            if not (self.server_url and url.startswith(f"{self.server_url}/")):
+            if not (self.server_url and f"{url}/".startswith(f"{self.server_url}/")):
                 msg = f"{url} is not of this server, {self.server_url}: credentials would go there"
                 raise InvalidRequest(msg)
             url = url.removeprefix(self.server_url)
@@ -125,22 +128,20 @@ class RawRequests:
 def _body(method: str, data: Any, permissions: Any, payload: Any, files: Any) -> Any:
     if hasattr(permissions, "as_dict"):
         permissions = permissions.as_dict()
-    if files:
-        return _form(files, data, permissions)
-    if isinstance(payload, list):
-        return jsonable(payload)
-    parts = {"data": data, "permissions": permissions}
-    body = {**(payload or {}), **{name: part for name, part in parts.items() if part is not None}}
-    if method in ("GET", "HEAD") and body:
+    given = {"data": data, "permissions": permissions}
+    parts = {name: part for name, part in given.items() if part is not None}
+    body: Any = payload if isinstance(payload, list) else {**(payload or {}), **parts}
+    if method in ("GET", "HEAD") and (body or files):
         msg = f"a {method} has no body"
         raise InvalidRequest(msg)
+    if files:
+        return _form(files, body)
     return jsonable(body) if body or method in _WITH_A_BODY else None
 
 
-def _form(files: Any, data: Any, permissions: Any) -> Form:
+def _form(files: Any, parts: Mapping[str, Any]) -> Form:
     ((_, (filename, source, mimetype)),) = files
-    parts = {"data": data, "permissions": permissions}
-    texts = {name: _json(part) for name, part in parts.items() if part is not None}
+    texts = {name: _json(part) for name, part in parts.items()}
     file = BytesIO(source) if isinstance(source, bytes) else source
     return Form(file, filename, mimetype or "application/octet-stream", texts)
 
@@ -168,14 +169,14 @@ class _SessionBase(RawRequests):
         http: Any = None,
     ) -> None:
         self.auth = auth
-        self.timeout = _timeout(timeout)
+        self.timeout: Timeout = _timeout(timeout)
         self.headers: dict[str, str] = dict(headers or {})
-        self.retry = _policy(retry, retry_after)
+        self.retry: RetryPolicy = _policy(retry, retry_after)
         self.dry_mode = dry_mode
         self.http = http
-        self.known = Known()
+        self.known: Known = Known()
         self._server = Server(server_url or "", self.headers)
-        self.server_url = self._server.url
+        self.server_url: str = self._server.url
         if hasattr(auth, "server_url"):
             auth.server_url = self.server_url  # type: ignore[union-attr]  # As BrowserOAuth's.
         self._pacing = Pacing()
@@ -220,7 +221,7 @@ class _SessionBase(RawRequests):
         alerts, self._pacing.alerts = self._pacing.alerts, []
         for alert in alerts:
             # Not before: if warnings are errors, it must not be cut off half-way.
-            warnings.warn(alert, DeprecationWarning, stacklevel=2)
+            warnings.warn(alert, DeprecationWarning, stacklevel=_CALLER)
         return result
 
 
@@ -289,8 +290,8 @@ class RecordingSession(RawRequests, Recording):
     def __init__(self, session: _SessionBase, recorded: list[Any]) -> None:
         super().__init__()
         self.recorded = recorded
-        self.server_url = session.server_url
-        self.known = session.known
+        self.server_url: str = session.server_url
+        self.known: Known = session.known
 
 
 def create_session(

@@ -11,7 +11,7 @@ import platform
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
@@ -79,6 +79,23 @@ def _is_header(text: object) -> bool:
     return isinstance(text, str) and text.isascii() and text.isprintable()
 
 
+def _merged(*layers: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return the headers of all *layers*; of those with the same name, in any case, the last.
+
+    Raises:
+        InvalidRequest: If one cannot be sent.
+    """
+    found = {"user-agent": ("User-Agent", USER_AGENT)}
+    for layer in layers:
+        for name, value in layer.items():
+            if not (_is_header(name) and _is_header(value)):
+                msg = f"the header {name!r} cannot be sent: it is not printable ASCII"
+                raise InvalidRequest(msg)
+            found[name.lower()] = name, value
+    return dict(found.values())
+
+
 def _without_slash(url: str) -> str:
     return url.rstrip("/")
 
@@ -103,10 +120,7 @@ class Server:
         if self.url and not _is_url(self.url):
             msg = f"server_url is not a URL: {self.url!r}. Give it as 'https://host/v1'"
             raise InvalidRequest(msg)
-        for name, value in self.headers.items():
-            if not (_is_header(name) and _is_header(value)):
-                msg = f"the header {name!r} cannot be sent: it is not printable ASCII"
-                raise InvalidRequest(msg)
+        _merged(self.headers)  # Raises if one cannot be sent.
 
     def outgoing(self, request: Request) -> Outgoing:
         """
@@ -114,25 +128,21 @@ class Server:
 
         Raises:
             UnsendableValue: If its body cannot be sent.
-            InvalidRequest: If there is no server to send it to.
+            InvalidRequest: If a header cannot be, or there is no server to send it to.
         """
         if request.url is not None:
-            headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **request.headers}
+            headers = _merged({"Accept-Encoding": "identity"}, request.headers)
             return Outgoing(request.method, request.url, headers, foreign=True)
         if not self.url:
             msg = f"{request.method} {request.path} was not sent: the client has no server_url"
             raise InvalidRequest(msg, request=request)
-        url = self.url + request.path
-        if request.params:
-            url += "?" + urlencode(request.params)
-        headers = {"User-Agent": USER_AGENT, "Accept": _JSON, **self.headers, **request.headers}
+        url = self.url + request.path_url
         if isinstance(request.body, Form):
+            headers = _merged({"Accept": _JSON}, self.headers, request.headers)
             return Outgoing(request.method, url, headers, form=request.body)
-        body = None
-        if request.body is not None:
-            body = encode(request.body)
-            headers.setdefault("Content-Type", _JSON)
-        return Outgoing(request.method, url, headers, body)
+        body = None if request.body is None else encode(request.body)
+        usual = {"Accept": _JSON} if body is None else {"Accept": _JSON, "Content-Type": _JSON}
+        return Outgoing(request.method, url, _merged(usual, self.headers, request.headers), body)
 
 
 def incoming(
@@ -147,9 +157,10 @@ def incoming(
     """
     names = Headers(headers)
     if 300 <= status < 400 and status != 304:
+        wrong = "server_url" if request.url is None else "the server's attachment.base_url"
         msg = (
             f"{request.method} {request.path}: the server redirects ({status}) to"
-            f" {names.get('location')!r}, and redirections are not followed: correct server_url"
+            f" {names.get('location')!r}, and redirections are not followed: correct {wrong}"
         )
         raise KintoException(msg, request=request, response=Response(status, None, names))
     if not body and (status >= 300 or status == 204 or request.method == "HEAD"):

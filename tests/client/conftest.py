@@ -12,8 +12,37 @@ from kinto_orm.embedded import KintoServer
 from transport import drivers
 from transport.drivers import Driver
 
+from . import ways
+from .ways import Way
+
 
 driver = drivers.driver
+way = ways.way
+
+
+@pytest.fixture
+def store(way: Way, servers: Callable[[str], KintoServer]) -> KintoServer:
+    """Give a server with all that it takes; for batches, one that stores in a database."""
+    return servers("postgresql+history" if isinstance(way, ways.Batched) else "memory+history")
+
+
+@pytest.fixture
+def user(bucket: str) -> tuple[str, str]:
+    """Give the credentials of a new user, to whom the server shows nothing of others."""
+    return f"user-of-{bucket}", "secret"
+
+
+@pytest.fixture
+def caller(way: Way, store: KintoServer, user: tuple[str, str], bucket: str) -> Client:
+    """Give a client of that user, in each way; its bucket and collection, *things*, are new."""
+    return own(way.client(store.url, auth=user, bucket=bucket, collection="things"))
+
+
+def own(client: Client) -> Client:
+    """Return *client*, whose bucket and collection are created."""
+    client.create_bucket()
+    client.create_collection()
+    return client
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def sent(proxy: FaultProxy) -> list[list[tuple[str, str]]]:
 @on_both_storages
 class TestResults:
     def test_all_kinds(self, client: Client) -> None:
-        """Operations of all kinds go together; each handle has its result."""
+        """Operations of all kinds go together; handles have results, the batch has answers."""
         with client.batch() as batch:
             created = batch.create_record(id="a", data={"n": 1})
             patched = batch.patch_record(id="a", data={"m": 2})
@@ -55,7 +55,13 @@ class TestResults:
         assert deleted.result()["deleted"]
         assert info.result()["settings"]
         assert batch.results() == [
-            each.result() for each in (created, patched, read, listed, bucket, deleted, info)
+            created.result(),
+            patched.result(),
+            read.result(),
+            {"data": listed.result()},
+            bucket.result(),
+            {"data": deleted.result()},
+            info.result(),
         ]
         assert client.get_records() == []
 
@@ -68,7 +74,8 @@ class TestResults:
             gone = batch.delete_record(id="c", if_exists=True)
         assert there.result()["data"]["n"] == 1
         assert new.result()["data"]["n"] == 3
-        assert gone.result() == {}
+        assert gone.result() is None
+        assert [body.get("code") for body in batch.results()] == [None, None, 404]
 
     def test_json_patch(self, client: Client) -> None:
         """B1: a JSON Patch is sent alone, in its turn."""
@@ -121,15 +128,17 @@ class TestFailures:
             third = batch.get_record(id="c")
         error = caught.value
         assert [type(each) for each in error.exceptions] == [PreconditionFailed, RecordNotFound]
-        assert error.results == [first.error, second.result(), third.error]
+        assert error.outcomes == [first.error, second.result(), third.error]
+        ((answers, _),) = error.results
+        assert [each["status"] for each in answers["responses"]] == [412, 201, 404]
+        assert [each["body"] for each in answers["responses"]] == batch.results()
         assert str(error).startswith("2 of 3 operations failed:\n")
         for each in error.exceptions:
             assert str(each) in str(error)
         assert counted.get_record(id="b")["data"]["n"] == 2
         with pytest.raises(PreconditionFailed):
             first.result()
-        with pytest.raises(PreconditionFailed):
-            batch.results()
+        assert batch.results()[1] == second.result()
 
     def test_can_be_pickled(self, counted: Client) -> None:
         """K48: the error can be sent to another process."""

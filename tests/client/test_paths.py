@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from faults import FaultProxy
 from kinto_orm import Client
 from kinto_orm.client.paths import checked, record_path
-from kinto_orm.exceptions import InvalidId, KintoException
+from kinto_orm.exceptions import InvalidId, InvalidRequest, KintoException, MissingId
 from server.kinds import on_both_storages
 
 
@@ -34,7 +34,7 @@ VALID = [
 
 INVALID: list[Any] = [
     *("", " ", ".", "..", "a.b", "a/b", "../b", "a b", "a%62", "a?b", "a#b", "é", "日本", "a,b"),
-    *("-a", "_a", "a\n", "\na", "a\0", "\u0665", 0, 5, True, b"a", ["a"], {}),
+    *("-a", "_a", "a\n", "\na", "a\0", "\u0665", -5, 0.5, True, b"a", ["a"], {}),
 ]
 
 METHODS = ["get", "create", "update", "patch", "delete"]
@@ -46,7 +46,7 @@ class TestRefused:
     def test_nothing_is_sent(
         self, counted: Client, proxy: FaultProxy, kind: str, method: str
     ) -> None:
-        """K7, K8: an id that Kinto would not take is refused, also one that is empty or zero."""
+        """K7, K8: an id that Kinto would not take is refused, also one that is empty."""
         options = {"data": {"a": 1}} if method in ("create", "update", "patch") else {}
         for id in INVALID:
             with pytest.raises(InvalidId, match=f"cannot be the id of a {kind}"):
@@ -104,6 +104,14 @@ class TestRefused:
                 client.get_records(bucket="b")
         assert counted.bucket_name
         assert proxy.calls == []
+
+    @pytest.mark.parametrize("kind", [InvalidRequest, KeyError, TypeError])
+    def test_none_by_any_name(self, kind: type[Exception]) -> None:
+        """Programs for kinto-http expect one of these errors; the message is plain in each."""
+        with pytest.raises(kind) as caught:
+            record_path("b", "c", None)  # type: ignore[arg-type]
+        assert isinstance(caught.value, MissingId)
+        assert str(caught.value) == "which record? Give its id, here or to the client"
 
     def test_error(self) -> None:
         """The error shows the id, and says what one looks like."""
@@ -169,6 +177,28 @@ class TestTaken:
         assert (found["n"], found["m"], count) == (1, 2, 1)
         assert client.get_collections(bucket=within) == []
         assert client.get_bucket(id=within)["data"]["id"] == within
+
+
+class TestIntegers:
+    """An integer stands for its decimal digits, wherever an id is given."""
+
+    @pytest.mark.parametrize("id", [0, 5, 10**30])
+    def test_in_a_path(self, id: int) -> None:
+        """That is so in a path."""
+        assert record_path("b", "c", id) == f"/buckets/b/collections/c/records/{id}"
+
+    @pytest.mark.parametrize("together", [False, True], ids=["alone", "in a batch"])
+    def test_in_data(self, counted: Client, together: bool) -> None:  # noqa: FBT001
+        """It is so in the data, which must have the id that the path has (D2)."""
+        if together:
+            with counted.batch() as batch:
+                batch.create_record(data={"id": 7, "n": 1})
+                batch.update_record(id=8, data={"id": 8, "n": 1})
+        else:
+            counted.create_record(data={"id": 7, "n": 1})
+            counted.update_record(id=8, data={"id": 8, "n": 1})
+        assert {each["id"] for each in counted.get_records()} == {"7", "8"}
+        assert counted.get_record(id=7) == counted.get_record(id="7")
 
 
 class TestPaths:

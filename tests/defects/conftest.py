@@ -1,9 +1,9 @@
 """
 The defects of another client, by number: what they are, docs/from-kinto-http.md says.
 
-Each test here is named after one.  All pass with `kinto_orm`.  With ``KINTO_PEER=kinto_http`` in the
-environment, and that package installed, the same tests run with its clients, and each must fail:
-so that none of them passes by chance.
+Each test here is named after one.  All pass with `kinto_orm`.  With ``KINTO_PEER=kinto_http`` in
+the environment, and that package installed, the same tests run with its clients, and each must
+fail: so that none of them passes by chance.
 """
 
 from __future__ import annotations
@@ -11,18 +11,23 @@ from __future__ import annotations
 import importlib
 import os
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from faults import FaultProxy
+from kinto_orm import Client
 from kinto_orm.embedded import KintoServer
 from transport.drivers import Awaiting, Blocking, Driver
 
 
 PEER = os.environ.get("KINTO_PEER", "kinto_orm")
+
+#: Options of a client that is as persistent as ours is by default, and makes no pauses.
+PERSISTENT: Mapping[str, Any] = {"retry": 4, "retry_after": 0}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -83,13 +88,44 @@ def small() -> Generator[KintoServer]:
         yield server
 
 
-@pytest.fixture
-def todos(memory: KintoServer, bucket: str) -> Generator[Any]:
+@contextmanager
+def owned(server: KintoServer, bucket: str) -> Generator[Client]:
     """Give a client of our own that blocks, of a new bucket and collection, *todos*."""
-    client = importlib.import_module("kinto_orm").Client(
-        server_url=memory.url, auth=memory.auth, bucket=bucket, collection="todos"
-    )
-    with client:
+    with Client(
+        server_url=server.url, auth=server.auth, bucket=bucket, collection="todos"
+    ) as client:
         client.create_bucket()
         client.create_collection()
         yield client
+
+
+@pytest.fixture
+def todos(memory: KintoServer, bucket: str) -> Generator[Client]:
+    """Give a client of our own that blocks, of a new bucket and collection, *todos*."""
+    with owned(memory, bucket) as client:
+        yield client
+
+
+@pytest.fixture
+def paged(small: KintoServer, bucket: str) -> Generator[Client]:
+    """Give a client as *todos*, of the server with small pages."""
+    with owned(small, bucket) as client:
+        yield client
+
+
+@pytest.fixture
+def paged_proxy(small: KintoServer) -> Generator[FaultProxy]:
+    """Give a proxy before the server with small pages."""
+    with FaultProxy(small.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def through(connect: Callable[..., Any]) -> Callable[..., Any]:
+    """Give what makes clients as one of our own, but through a proxy: ``through(proxy, todos)``."""
+
+    def made(proxy: FaultProxy, own: Client, **options: Any) -> Any:
+        place = {"bucket": own.bucket_name, "collection": own.collection_name}
+        return connect(proxy.url, auth=KintoServer.auth, **place, **options)
+
+    return made

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from attrs import define, field
 
+from kinto_orm.exceptions import AnswerLost
 from kinto_orm.flow import Document, Request, Response
 
 
@@ -72,6 +73,9 @@ class Memory:
         """Apply *request*, if its precondition holds (P1, P2)."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         existing = self.documents.get(request.path)
+        if request.method == "GET":
+            found = {"data": existing, "permissions": {}}
+            return Response(404) if existing is None else Response(200, found)
         expected = headers.get("if-match", "").strip('"')
         if existing is None and request.method in ("PATCH", "DELETE"):
             return Response(404)
@@ -92,6 +96,35 @@ class Postgresql(Memory):
     """A 409 takes back what came before it in its batch, and nothing of what comes after."""
 
     transactional = True
+
+
+@define
+class Lossy:
+    """
+    A server behind a network that loses what passes.
+
+    Attributes:
+        server: What is behind it.
+        fates: What becomes of each request, in order; where nothing is said any more, it passes.
+            *answer*: its answer is lost; *request*: it is lost itself; *late*: it is lost, but
+            comes later, behind the next one; *refused*: a 503, and the server does not get it;
+            *failed*: a 503, but it is applied.
+    """
+
+    server: Memory
+    fates: Iterator[str]
+    _late: list[Request] = field(factory=list)
+
+    def __call__(self, request: Request) -> Response | BaseException:
+        """Answer *request*, or not."""
+        fate, late = next(self.fates, "passes"), self._late
+        self._late = [request] if fate == "late" else []
+        answer = self.server(request) if fate in ("passes", "answer", "failed") else None
+        for each in late:
+            self.server(each)
+        if fate in ("refused", "failed"):
+            return Response(503)
+        return answer if answer is not None and fate == "passes" else AnswerLost(fate)
 
 
 def _request(entry: Document) -> Request:

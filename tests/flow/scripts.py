@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 from attrs import define, field
 from hypothesis import HealthCheck, settings
 
-from kinto_orm.flow import Document, Now, Request, Response, RetryPolicy, Sleep
+from kinto_orm.flow import Document, Now, Request, Response, RetryPolicy, Sleep, Work
 from kinto_orm.flow.batching import Answer
 
 
@@ -78,6 +78,8 @@ class Script:
         if isinstance(step, Sleep):
             self.now += step.seconds
             return None
+        if isinstance(step, Work):
+            return step.do()
         reply = self.server(step)
         if isinstance(reply, BaseException):
             raise reply

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import io
+
+from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kinto_orm.exceptions import AnswerLost, ServerError, Unauthorized
-from kinto_orm.flow import Request, Response
+from kinto_orm.flow import Form, Headers, Request, Response
 from kinto_orm.flow.batching import chunks, outer, together_once
+from kinto_orm.flow.messages import Download
+from kinto_orm.flow.recovering import MERGE_PATCH
 
 from .scripts import LAW, Reply, Script, answered, entries, put, replies, responses, said
 
 
 JSON_PATCH = Request("PATCH", "/alone", body=[{"op": "add", "path": "/data/x", "value": 1}])
+
+
+def merge(data: Any) -> Request:
+    """Return a merge patch."""
+    body = {} if data is None else {"data": data}
+    return Request("PATCH", "/alone", headers={"Content-Type": MERGE_PATCH}, body=body)
 
 
 def entry(request: Request) -> dict[str, Any]:
@@ -39,6 +51,42 @@ class TestChunks:
         """B1: a JSON Patch travels alone, after what was before it and before what is behind."""
         requests = [put("/a"), put("/b"), JSON_PATCH, put("/c"), JSON_PATCH, JSON_PATCH, put("/d")]
         assert chunks(requests, 25) == [[0, 1], [2], [3], [4], [5], [6]]
+
+    @pytest.mark.parametrize(
+        "request_",
+        [
+            JSON_PATCH,
+            Request("GET", "/alone", headers={"If-None-Match": '"5"'}),
+            Request("GET", "/alone", headers=Headers([("if-none-match", '"5"')])),
+            Request("POST", "/alone", body=Form(io.BytesIO(), "a.txt", "text/plain")),
+            Request("GET", "/alone", into=Download(Path("file"))),
+            merge({"n": None}),
+            merge({"n": {"a": 1}}),
+            merge({"m": 1, "n": {}}),
+            attrs.evolve(merge({"n": None}), headers=Headers([("content-type", MERGE_PATCH)])),
+        ],
+    )
+    def test_alone(self, request_: Request) -> None:
+        """B1, B2, B7: what a batch would not do justice to travels alone; files do, too."""
+        assert chunks([put("/a"), request_, put("/b")], 25) == [[0], [1], [2]]
+
+    @pytest.mark.parametrize(
+        "request_",
+        [
+            Request("GET", "/x"),
+            Request("GET", "/x", headers={"If-Match": '"5"'}),
+            Request("PUT", "/x", headers={"If-None-Match": "*"}, body={}),
+            Request("DELETE", "/x"),
+            Request("PATCH", "/x", body={"data": {"n": None}}),
+            merge({"n": 1, "m": [None, {"a": 1}]}),
+            merge({}),
+            merge(None),
+            attrs.evolve(merge({"n": None}), settled=True),
+        ],
+    )
+    def test_together(self, request_: Request) -> None:
+        """Anything else goes with others: also merge patches that say the same either way (B2)."""
+        assert chunks([put("/a"), request_, put("/b")], 25) == [[0, 1, 2]]
 
     @LAW
     @given(
@@ -81,6 +129,12 @@ class TestOuter:
             "content-type": "application/merge-patch+json",
             "if-match": '"5"',
         }
+
+    @pytest.mark.parametrize(("flags", "once"), [([True, True], True), ([True, False], False)])
+    def test_once(self, flags: list[bool], once: bool) -> None:  # noqa: FBT001
+        """It is made once only if none in it may be made more often."""
+        requests = [Request("GET", "/a", once=flag) for flag in flags]
+        assert outer(requests).once is once
 
     def test_nothing_needless(self) -> None:
         """An entry has neither headers nor a body if the request has none."""

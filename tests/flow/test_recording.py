@@ -54,12 +54,6 @@ class Endpoints(Recording):
         """Do nothing for a while."""
         yield Sleep(1.0)
 
-    @operation
-    def pause_later(self) -> Program[None]:
-        """Ask, and do nothing for a while."""
-        yield Request("GET", "/")
-        yield Sleep(1.0)
-
     @stream
     def walk(self, *, pages: int = 1) -> Stream[int]:
         """Give numbers."""
@@ -72,8 +66,8 @@ class TestRecording:
         batch = Endpoints()
         pending = batch.ask("/x")
         assert batch.recorded == [pending]
-        assert pending.request == Request("GET", "/x/0")
-        with pytest.raises(RuntimeError, match="GET /x/0 has not been sent yet"):
+        assert pending.step == Request("GET", "/x/0")
+        with pytest.raises(RuntimeError, match="GET /x/0> has not been sent yet"):
             pending.result()
         assert pending.error is None
 
@@ -87,9 +81,9 @@ class TestRecording:
         """An operation goes on when it receives its response; at its end there is a result."""
         pending = Endpoints().ask("/x", times=2)
         pending.receive(Response(200, "one"))
-        assert pending.request == Request("GET", "/x/1")
+        assert pending.step == Request("GET", "/x/1")
         pending.receive(Response(200, "two"))
-        assert pending.request is None
+        assert pending.step is None
         assert pending.result() == pending.result() == ["one", "two"]
 
     def test_no_step(self) -> None:
@@ -121,18 +115,19 @@ class TestRecording:
         pending.fail(error)
         assert batch.log == ["closed"]
         assert pending.error is error
-        assert pending.request is None
+        assert pending.step is None
         with pytest.raises(NotSent):
             pending.result()
 
     def test_other_steps(self) -> None:
-        """An operation that wants to pause cannot be part of a batch."""
-        with pytest.raises(TypeError, match="Sleep"):
-            Endpoints().pause()
-        pending = Endpoints().pause_later()
-        pending.receive(Response(200))
-        with pytest.raises(TypeError, match="Sleep"):
+        """An operation may want something else than a request: it waits for that as well."""
+        pending = Endpoints().pause()
+        assert pending.step == Sleep(1.0)
+        assert repr(pending) == "<Pending: waiting>"
+        with pytest.raises(RuntimeError, match="has not been sent yet"):
             pending.result()
+        pending.receive(None)
+        assert pending.result() is None
 
     def test_streams(self) -> None:
         """A listing is refused, with the reason."""

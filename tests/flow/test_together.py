@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from kinto_orm.exceptions import AnswerLost, KintoException, NotAttempted, NotSent, ServerError
-from kinto_orm.flow import Pending, Program, Request, Response, together
+from kinto_orm.flow import Now, Pending, Program, Request, Response, Sleep, Work, together
 
 from .models import Memory
 from .scripts import Reply, Script, answered, entries, put, replies
@@ -100,6 +101,53 @@ class TestRounds:
         script = run(recorded, answered(201, 409, 201), answered(201, 201))
         assert results(recorded) == [[201], [201], [201]]
         assert len(script.pauses) == 1
+
+    def test_other_steps(self) -> None:
+        """Steps that are no requests are made before the round, and do not make a round."""
+
+        def flow(path: str) -> Program[list[object]]:
+            yield Sleep(1.0)
+            digest: str = yield Work(path.upper)
+            response: Response = yield Request("GET", path)
+            now: float = yield Now()
+            return [digest, response.status, now]
+
+        recorded = [Pending(flow("/a")), Pending(flow("/b"))]
+        script = Script(replies(answered(200, 404)))
+        script.run(together(recorded, 25))
+        assert [each.result() for each in recorded] == [["/A", 200, 2.0], ["/B", 404, 2.0]]
+        assert len(script.requests) == 1
+
+    def test_order(self) -> None:
+        """Requests of a round are in the order of the calls, whatever needs to be done before."""
+
+        def flow(path: str) -> Program[int]:
+            yield Work(lambda: None)
+            response: Response = yield put(path)
+            return response.status
+
+        recorded: list[Pending[Any]] = [Pending(flow("/a")), ask(put("/b")), Pending(flow("/c"))]
+        script = Script(replies(answered(201, 202, 203)))
+        script.run(together(recorded, 25))
+        assert entries(script.requests[0]) == ["PUT /a", "PUT /b", "PUT /c"]
+        assert [each.result() for each in recorded] == [201, [202], 203]
+
+    def test_work_that_fails(self) -> None:
+        """Work that fails is an error of its operation alone."""
+
+        def read() -> None:
+            raise FileNotFoundError
+
+        def flow() -> Program[None]:
+            yield Work(read)
+            yield put("/never")
+
+        recorded: list[Pending[Any]] = [Pending(flow()), ask(put("/b"))]
+        script = Script(replies(Response(201)))
+        script.run(together(recorded, 25))
+        assert isinstance(recorded[0].error, FileNotFoundError)
+        assert script.calls == ["PUT /b"]
+        assert recorded[1].result() == [201]
 
     def test_done_already(self) -> None:
         """What is done when the batch is sent needs nothing."""

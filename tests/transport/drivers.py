@@ -15,7 +15,7 @@ import asyncio
 import inspect
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
@@ -137,9 +137,22 @@ class _Awaited:
             result = member(*args, **kwargs)
             if inspect.iscoroutine(result):
                 return self._runner.run(result)
+            if isinstance(result, AsyncClient):  # A clone.
+                return _Awaited(result, self._runner)
+            if hasattr(result, "__anext__"):
+                return self._iterated(result)
             return self._entered(result) if hasattr(result, "__aenter__") else result
 
         return call
+
+    def _iterated(self, items: AsyncGenerator[Any]) -> Generator[Any]:
+        """Give what asynchronous *items* give."""
+        end = object()
+        try:
+            while (item := self._runner.run(_coroutine(anext(items, end)))) is not end:
+                yield item
+        finally:
+            self._runner.run(items.aclose())
 
     @contextmanager
     def _entered(self, context: Any) -> Generator[Any]:

@@ -15,7 +15,7 @@ from kinto_orm.exceptions import (
     UnsendableValue,
 )
 from kinto_orm.flow import Request, Response
-from kinto_orm.transport.wire import Server, Timeout, incoming
+from kinto_orm.transport.wire import USER_AGENT, Server, Timeout, incoming
 
 
 SERVER = Server("https://example.org/v1")
@@ -36,7 +36,6 @@ class TestServer:
     @pytest.mark.parametrize(
         "url",
         [
-            "",
             "example.org/v1",
             "/v1",
             "ftp://example.org/v1",
@@ -57,7 +56,7 @@ class TestOutgoing:
         """A read has no body, and no type of one; it asks for JSON."""
         out = SERVER.outgoing(READ)
         assert (out.method, out.url, out.body) == ("GET", "https://example.org/v1/buckets/b", None)
-        assert out.headers == {"Accept": "application/json"}
+        assert out.headers == {"User-Agent": USER_AGENT, "Accept": "application/json"}
 
     def test_write(self) -> None:
         """A write has its body as JSON."""
@@ -93,7 +92,37 @@ class TestOutgoing:
         """Each request has the headers of the server; its own win."""
         server = Server("https://example.org/v1", {"X-A": "1", "Accept": "*/*"})
         out = server.outgoing(Request("GET", "/x", headers={"X-A": "2"}))
-        assert out.headers == {"X-A": "2", "Accept": "*/*"}
+        assert out.headers == {"User-Agent": USER_AGENT, "X-A": "2", "Accept": "*/*"}
+
+    def test_headers_in_any_case(self) -> None:
+        """That is so whatever the case of their names is: none is sent twice."""
+        server = Server("https://example.org/v1", {"x-a": "1", "user-agent": "program/1"})
+        headers = {"X-A": "2", "content-type": "application/merge-patch+json"}
+        out = server.outgoing(Request("PATCH", "/x", headers=headers, body={}))
+        assert out.headers == {"user-agent": "program/1", "Accept": "application/json", **headers}
+
+    @pytest.mark.parametrize("headers", [{"X-A": "a\nb"}, {"X-A": "é"}, {"X-A": 5}, {"é": "a"}])
+    def test_unsendable_headers(self, headers: dict[str, Any]) -> None:
+        """A header that cannot be sent is refused, of a request as of a client."""
+        with pytest.raises(InvalidRequest, match="cannot be sent"):
+            SERVER.outgoing(Request("GET", "/x", headers=headers))
+        with pytest.raises(InvalidRequest, match="cannot be sent"):
+            Server("https://example.org/v1", headers)
+
+    def test_no_server(self) -> None:
+        """Without a URL of the server, nothing can be sent but to elsewhere."""
+        nowhere = Server("")
+        with pytest.raises(InvalidRequest, match="the client has no server_url"):
+            nowhere.outgoing(READ)
+        out = nowhere.outgoing(Request("GET", "/file", url="https://files.example.org/file"))
+        assert out.foreign
+
+    def test_elsewhere(self) -> None:
+        """What goes elsewhere has no header of the client, and is asked for as it is."""
+        server = Server("https://example.org/v1", {"X-Token": "secret"})
+        out = server.outgoing(Request("GET", "/file", url="https://files.example.org/file"))
+        assert out.url == "https://files.example.org/file"
+        assert out.headers == {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
 
     def test_unsendable(self) -> None:
         """A body that cannot be sent is refused."""

@@ -28,7 +28,7 @@ class AccountEndpoints(ServerEndpoints):
     """Endpoints of accounts."""
 
     @operation
-    def get_account(self, *, id: Id) -> Flow[Object]:
+    def get_account(self, id: Id) -> Flow[Object]:
         """
         Return an account, without the hash of its password.
 
@@ -46,7 +46,7 @@ class AccountEndpoints(ServerEndpoints):
 
     @operation
     def create_account(
-        self, *, id: Id, password: str, data: Document | None = None
+        self, id: Id, *, password: str, data: Document | None = None
     ) -> Flow[Object]:
         """
         Create an account.
@@ -62,7 +62,7 @@ class AccountEndpoints(ServerEndpoints):
         return (yield from _written("PUT", id, password, data, {"If-None-Match": "*"}))
 
     @operation
-    def change_password(self, *, id: Id, password: str) -> Flow[Object]:
+    def change_password(self, id: Id, *, password: str) -> Flow[Object]:
         """
         Give an account another password.
 
@@ -75,7 +75,7 @@ class AccountEndpoints(ServerEndpoints):
         return (yield from _written("PATCH", id, password, {}, {}))
 
     @operation
-    def delete_account(self, *, id: Id, if_exists: bool = False) -> Flow[Document | None]:
+    def delete_account(self, id: Id, *, if_exists: bool = False) -> Flow[Document | None]:
         """Delete an account; return its tombstone, or None if there is none and *if_exists*."""
         path = path_of("account", id=id)
         gone = yield from objects.delete(path, safe=None, if_match=None, if_exists=if_exists)

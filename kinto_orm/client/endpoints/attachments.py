@@ -13,18 +13,19 @@ import json
 import mimetypes
 import os
 import secrets
+import unicodedata
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from kinto_orm.client.endpoints.objects import Id, Permissions, accepted, fetch
 from kinto_orm.client.endpoints.server import ServerEndpoints, server_root
 from kinto_orm.exceptions import AttachmentError, InvalidRequest
 from kinto_orm.flow import Document, Form, Program, Request, Response, Work, operation
 from kinto_orm.flow.messages import Download
-from kinto_orm.flow.recovering import sha256
+from kinto_orm.flow.recovering import hashes, sha256
 from kinto_orm.transport.codec import encode, jsonable
 
 
@@ -33,6 +34,9 @@ _BLOCK: Final = 2**18
 
 #: What leads elsewhere, here or on other systems.
 _NOT_IN_NAMES: Final = frozenset("/\\:" if os.name == "nt" else "/\\")
+
+#: What means something in a URL (RFC 3986, section 2.2), and what encodes the rest.
+_IN_URLS: Final = ":/?#[]@!$&'()*+,;=%"
 
 
 class AttachmentEndpoints(ServerEndpoints):
@@ -69,16 +73,17 @@ class AttachmentEndpoints(ServerEndpoints):
         """
         attachment = _of(record)
         target: Path = yield Work(lambda: _target(attachment, filepath))
-        if (yield Work(lambda: _is_there(target, attachment, overwrite=overwrite))):
-            return str(target)
-        info = yield from server_root(self._known)
-        url = _url(info, self._root, attachment["location"])
-        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-        try:
-            yield from _downloaded(url, part, attachment, chunk_size)
-            yield Work(lambda: part.replace(target))
-        finally:
-            part.unlink(missing_ok=True)
+        if not (yield Work(lambda: _is_there(target, attachment, overwrite=overwrite))):
+            info = yield from server_root(self._known)
+            url = _url(info, self._root, attachment["location"])
+            # Beside its place, so that it can take it at once; its own name may be as long as
+            # names can be.
+            part = target.with_name(f".{secrets.token_hex(8)}.part")
+            try:
+                yield from _downloaded(url, part, attachment, chunk_size)
+                yield Work(lambda: part.replace(target))
+            finally:
+                part.unlink(missing_ok=True)
         if save_metadata:
             yield Work(lambda: _save_metadata(target, record))
         return str(target)
@@ -122,6 +127,9 @@ class AttachmentEndpoints(ServerEndpoints):
                 # The server would refuse it too late: when the file before it is gone.
                 msg = f"data and permissions must be dictionaries, not {part!r}"
                 raise InvalidRequest(msg)
+        if data is not None and str(data.get("id", id)) != str(id):
+            msg = f"which record? Both id={id!r} and {data['id']!r} in data are given"
+            raise InvalidRequest(msg)
         source = Path(filepath)
         digest: str = yield Work(lambda: sha256(source))
         name = source.name if filename is None else filename
@@ -135,7 +143,7 @@ class AttachmentEndpoints(ServerEndpoints):
         request = Request("POST", path, body=Form(source, name, kind, texts))
         response: Response = yield request
         attachment: dict[str, Any] = accepted(request, response).body
-        if not response.rehearsed and digest not in _hashes(attachment):
+        if not response.rehearsed and digest not in hashes(attachment):
             msg = f"{path}: the server has something else than {source}: was it changed meanwhile?"
             raise AttachmentError(msg, request=request, response=response)
         return attachment
@@ -175,12 +183,9 @@ def _of(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _target(attachment: Mapping[str, Any], filepath: str | os.PathLike[str] | None) -> Path:
-    """Return where to write; the folder is made."""
+    """Return where to write."""
     target = Path.cwd() if filepath is None else Path(filepath)
-    if target.is_dir():
-        target /= _name(attachment)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return target
+    return target / _name(attachment) if target.is_dir() else target
 
 
 def _name(attachment: Mapping[str, Any]) -> str:
@@ -189,8 +194,8 @@ def _name(attachment: Mapping[str, Any]) -> str:
     is_name = (
         isinstance(name, str)
         and name not in ("", ".", "..")
-        and name.isprintable()
         and not set(name) & _NOT_IN_NAMES
+        and not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
     )
     if not is_name:
         msg = f"the attachment is called {name!r}, which is no name for a file: give filepath="
@@ -226,19 +231,35 @@ def _url(info: Mapping[str, Any], server_url: str, location: str) -> str:
         msg = "the server does not say where its attachments are (attachment.base_url)"
         raise AttachmentError(msg)
     base: str = urljoin(f"{server_url}/", capability["base_url"].rstrip("/") + "/")
-    url = urljoin(base, location)
-    if not url.startswith(base) and not urlsplit(location).scheme:
-        url = urljoin(base, location.lstrip("/"))
-    parts, path = urlsplit(url), unquote(urlsplit(url).path)
-    if parts[:2] != urlsplit(base)[:2] or ".." in unquote(location) or path.endswith("/"):
+    url = _joined(base, quote(location, safe=_IN_URLS, errors="replace"))
+    if url is None:
         msg = f"the attachment is said to be at {location!r}, which is not where {base} is"
         raise AttachmentError(msg)
     return url
 
 
+def _joined(base: str, location: str) -> str | None:
+    """Return the URL of the file at *location* if it is on the host of *base*, or None."""
+    try:
+        url = urljoin(base, location)
+        if not url.startswith(base) and urlsplit(location)[:2] == ("", ""):
+            url = urljoin(base, location.lstrip("/"))
+        parts, given = urlsplit(url), unquote(urlsplit(location).path)
+    except ValueError:
+        return None
+    is_there = (
+        parts[:2] == urlsplit(base)[:2]
+        and ".." not in given.replace("\\", "/").split("/")
+        and not parts.path.endswith("/")
+    )
+    return url if is_there else None
+
+
 def _downloaded(url: str, part: Path, attachment: Mapping[str, Any], block: int) -> Program[None]:
     """Write the file at *url* to *part*, and compare it to what the record says."""
-    request = Request("GET", urlsplit(url).path, url=url, into=Download(part, block))
+    yield Work(lambda: part.parent.mkdir(parents=True, exist_ok=True))
+    into = Download(part, block, enough=attachment["size"])
+    request = Request("GET", urlsplit(url).path, url=url, into=into)
     response: Response = yield request
     seen = accepted(request, response).body
     for name in ("size", "hash"):
@@ -252,9 +273,4 @@ def _downloaded(url: str, part: Path, attachment: Mapping[str, Any], block: int)
 
 def _save_metadata(target: Path, record: Mapping[str, Any]) -> None:
     beside = target.with_name(f"{target.name}.meta.json")
-    beside.write_text(json.dumps(record))
-
-
-def _hashes(attachment: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return the hashes of a file: as it is kept, and as it was before it was compressed."""
-    return attachment.get("hash"), (attachment.get("original") or {}).get("hash")
+    beside.write_text(json.dumps(dict(record)), encoding="utf-8")

@@ -20,8 +20,8 @@ class BucketEndpoints(ServerEndpoints):
     def get_bucket(
         self,
         /,
-        *,
         id: Id | None = None,
+        *,
         bucket: Id | None = None,
         if_none_match: IfMatch = None,
         **params: Any,
@@ -68,8 +68,8 @@ class BucketEndpoints(ServerEndpoints):
     @operation
     def create_bucket(
         self,
-        *,
         id: Id | None = None,
+        *,
         bucket: Id | None = None,
         data: Document | None = None,
         permissions: Permissions | None = None,
@@ -97,8 +97,8 @@ class BucketEndpoints(ServerEndpoints):
     @operation
     def update_bucket(
         self,
-        *,
         id: Id | None = None,
+        *,
         bucket: Id | None = None,
         data: Document | None = None,
         permissions: Permissions | None = None,
@@ -125,8 +125,8 @@ class BucketEndpoints(ServerEndpoints):
     @operation
     def patch_bucket(
         self,
-        *,
         id: Id | None = None,
+        *,
         bucket: Id | None = None,
         changes: PatchType | None = None,
         data: Document | None = None,
@@ -163,8 +163,8 @@ class BucketEndpoints(ServerEndpoints):
     @operation
     def delete_bucket(
         self,
-        *,
         id: Id | None = None,
+        *,
         bucket: Id | None = None,
         safe: bool = True,
         if_match: IfMatch = None,
@@ -194,7 +194,7 @@ class BucketEndpoints(ServerEndpoints):
         except Forbidden:
             if not if_exists:
                 raise
-            if (yield Request("GET", path)).status == 200:
+            if (yield Request("GET", path)).status not in (403, 404):
                 raise
             return None
 

@@ -19,8 +19,8 @@ class CollectionEndpoints(ServerEndpoints):
     def get_collection(
         self,
         /,
-        *,
         id: Id | None = None,
+        *,
         collection: Id | None = None,
         bucket: Id | None = None,
         if_none_match: IfMatch = None,
@@ -72,8 +72,8 @@ class CollectionEndpoints(ServerEndpoints):
     @operation
     def create_collection(
         self,
-        *,
         id: Id | None = None,
+        *,
         collection: Id | None = None,
         bucket: Id | None = None,
         data: Document | None = None,
@@ -103,8 +103,8 @@ class CollectionEndpoints(ServerEndpoints):
     @operation
     def update_collection(
         self,
-        *,
         id: Id | None = None,
+        *,
         collection: Id | None = None,
         bucket: Id | None = None,
         data: Document | None = None,
@@ -133,8 +133,8 @@ class CollectionEndpoints(ServerEndpoints):
     @operation
     def patch_collection(
         self,
-        *,
         id: Id | None = None,
+        *,
         collection: Id | None = None,
         bucket: Id | None = None,
         changes: PatchType | None = None,
@@ -175,8 +175,8 @@ class CollectionEndpoints(ServerEndpoints):
     @operation
     def delete_collection(
         self,
-        *,
         id: Id | None = None,
+        *,
         collection: Id | None = None,
         bucket: Id | None = None,
         safe: bool = True,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from kinto_orm.client.endpoints import listing, objects
 from kinto_orm.client.endpoints.listing import Asked
 from kinto_orm.client.endpoints.objects import Id, IfMatch, Object, Permissions
 from kinto_orm.client.endpoints.server import ServerEndpoints, either
+from kinto_orm.exceptions import InvalidRequest, PreconditionFailed
 from kinto_orm.flow import Document, Flow, Program, operation
 from kinto_orm.patch_type import PatchType
+
+
+#: How often members are changed at the most while others change the same group.
+_TRIES: Final = 10
 
 
 class GroupEndpoints(ServerEndpoints):
@@ -19,8 +25,8 @@ class GroupEndpoints(ServerEndpoints):
     def get_group(
         self,
         /,
-        *,
         id: Id | None = None,
+        *,
         group: Id | None = None,
         bucket: Id | None = None,
         if_none_match: IfMatch = None,
@@ -70,8 +76,8 @@ class GroupEndpoints(ServerEndpoints):
     @operation
     def create_group(
         self,
-        *,
         id: Id | None = None,
+        *,
         group: Id | None = None,
         bucket: Id | None = None,
         data: Document | None = None,
@@ -101,8 +107,8 @@ class GroupEndpoints(ServerEndpoints):
     @operation
     def update_group(
         self,
-        *,
         id: Id | None = None,
+        *,
         group: Id | None = None,
         bucket: Id | None = None,
         data: Document | None = None,
@@ -131,8 +137,8 @@ class GroupEndpoints(ServerEndpoints):
     @operation
     def patch_group(
         self,
-        *,
         id: Id | None = None,
+        *,
         group: Id | None = None,
         bucket: Id | None = None,
         changes: PatchType | None = None,
@@ -170,8 +176,8 @@ class GroupEndpoints(ServerEndpoints):
     @operation
     def delete_group(
         self,
-        *,
         id: Id | None = None,
+        *,
         group: Id | None = None,
         bucket: Id | None = None,
         safe: bool = True,
@@ -210,3 +216,96 @@ class GroupEndpoints(ServerEndpoints):
         """Delete all groups of a bucket, on all pages; return their tombstones."""
         path = self._path("groups", bucket)
         return (yield from listing.delete_all(path, filters, safe=safe, if_match=if_match))
+
+    @operation
+    def add_members(
+        self,
+        id: Id | None = None,
+        *,
+        members: Iterable[str],
+        group: Id | None = None,
+        bucket: Id | None = None,
+    ) -> Flow[Object]:
+        """
+        Add principals to a group; return it.
+
+        Those that it has stay where they are, the new ones come behind them.  If it is changed
+        elsewhere meanwhile, it is read again, so that nobody's change is lost.  Nothing is written
+        if all are members.
+
+        Args:
+            id: Id of the group.
+            members: Principals, such as ``account:alexis``.
+            group: The same as *id*.
+            bucket: Id of its bucket; if omitted, that of the client.
+
+        Raises:
+            NotFound: If there is no such group.
+            Forbidden: If the user may not see it, or there is no such bucket.
+            PreconditionFailed: If it was changed elsewhere each of the ten times.
+        """
+        path = self._path("group", bucket, group=either("group", id, group))
+        added = dict.fromkeys(_principals(members))
+        return (
+            yield from _with_members(
+                path, lambda there: [*there, *(each for each in added if each not in there)]
+            )
+        )
+
+    @operation
+    def remove_members(
+        self,
+        id: Id | None = None,
+        *,
+        members: Iterable[str],
+        group: Id | None = None,
+        bucket: Id | None = None,
+    ) -> Flow[Object]:
+        """
+        Remove principals from a group; return it.
+
+        The others stay in their order.  Nothing is written if none is a member.  The arguments and
+        errors are those of `add_members`.
+        """
+        path = self._path("group", bucket, group=either("group", id, group))
+        removed = frozenset(_principals(members))
+        return (
+            yield from _with_members(
+                path, lambda there: [each for each in there if each not in removed]
+            )
+        )
+
+
+def _principals(members: Iterable[str]) -> list[str]:
+    """Return *members* as a list; a single text would be taken for its letters."""
+    found = [members] if isinstance(members, str) else list(members)
+    if isinstance(members, str) or not all(isinstance(each, str) for each in found):
+        msg = f"members must be a list of principals, such as ['account:alexis'], not {members!r}"
+        raise InvalidRequest(msg)
+    return found
+
+
+def _with_members(path: str, changed: Callable[[list[str]], list[str]]) -> Flow[Object]:
+    """Give the group at *path* the members that *changed* makes of those that it has."""
+    for left in reversed(range(_TRIES)):
+        group = yield from objects.fetch(path)
+        there: list[str] = group["data"].get("members", [])
+        members = changed(there)
+        if members == there:
+            return group
+        try:
+            return (
+                yield from objects.patch(
+                    path,
+                    None,
+                    {"members": members},
+                    None,
+                    original=group["data"],
+                    safe=True,
+                    if_match=None,
+                )
+            )
+        except PreconditionFailed:
+            if not left:
+                raise
+    raise AssertionError

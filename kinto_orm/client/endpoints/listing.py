@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -37,6 +37,7 @@ class Asked:
         pages: How many to read at the most; if omitted, one if there is a ``_limit``, else all.
         if_none_match: The timestamp of the list as it is known.
         snapshot: Whether all pages must be of one moment (T4).
+        key: What tells the items of the list apart.
     """
 
     path: str
@@ -44,15 +45,13 @@ class Asked:
     pages: float | None = None
     if_none_match: IfMatch = None
     snapshot: bool = False
+    key: str = "id"
 
     @property
     def is_hopeless(self) -> bool:
         """Tell whether nothing can match: a value that is to be one of none."""
         return any(
-            name.startswith("in_")
-            and isinstance(value, (list, tuple, set, frozenset))
-            and not value
-            for name, value in self.filters.items()
+            name.startswith("in_") and _is_empty(value) for name, value in self.filters.items()
         )
 
     def params(self) -> list[tuple[str, str]]:
@@ -61,9 +60,14 @@ class Asked:
         given = {
             name: value
             for name, value in self.filters.items()
-            if not (name.startswith("exclude_") and isinstance(value, Sequence) and not value)
+            if not (name.startswith("exclude_") and _is_empty(value))
         }
         return parameters(given)
+
+
+def _is_empty(value: Any) -> bool:
+    """Tell whether *value* is a list of none; an empty text is a value."""
+    return isinstance(value, (list, tuple, set, frozenset)) and not value
 
 
 def read_pages(asked: Asked) -> Stream[Document]:
@@ -108,7 +112,7 @@ def read_all(asked: Asked) -> Program[list[Document]]:
             items = [item for body in bodies for item in body["data"]]
             if len(bodies) < 2:
                 return items
-            return list({item.get("id", at): item for at, item in enumerate(items)}.values())
+            return list({item.get(asked.key, at): item for at, item in enumerate(items)}.values())
     raise AssertionError
 
 

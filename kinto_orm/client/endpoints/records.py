@@ -20,8 +20,8 @@ class RecordEndpoints(ServerEndpoints):
     def get_record(
         self,
         /,
-        *,
         id: Id,
+        *,
         collection: Id | None = None,
         bucket: Id | None = None,
         if_none_match: IfMatch = None,
@@ -149,8 +149,8 @@ class RecordEndpoints(ServerEndpoints):
     @operation
     def create_record(
         self,
-        *,
         id: Id | None = None,
+        *,
         collection: Id | None = None,
         bucket: Id | None = None,
         data: Document | None = None,
@@ -182,8 +182,8 @@ class RecordEndpoints(ServerEndpoints):
     @operation
     def update_record(
         self,
-        *,
         id: Id | None = None,
+        *,
         collection: Id | None = None,
         bucket: Id | None = None,
         data: Document | None = None,
@@ -214,8 +214,8 @@ class RecordEndpoints(ServerEndpoints):
     @operation
     def patch_record(
         self,
-        *,
         id: Id | None = None,
+        *,
         collection: Id | None = None,
         bucket: Id | None = None,
         changes: PatchType | None = None,
@@ -255,8 +255,8 @@ class RecordEndpoints(ServerEndpoints):
     @operation
     def delete_record(
         self,
-        *,
         id: Id,
+        *,
         collection: Id | None = None,
         bucket: Id | None = None,
         safe: bool = True,

@@ -130,9 +130,9 @@ class ServerEndpoints:
         asked = {**(params or {}), **filters}
         if exclude_resource_names:
             asked["exclude_resource_name"] = list(exclude_resource_names)
-        # The ids of objects of different kinds may be the same: no order but this has no ties.
+        # The ids of objects of different kinds may be the same: only these are each one's own.
         asked.setdefault("_sort", "uri")
-        return (yield from listing.read_all(Asked(path_of("permissions"), asked)))
+        return (yield from listing.read_all(Asked(path_of("permissions"), asked, key="uri")))
 
     def get_endpoint(
         self,
