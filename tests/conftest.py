@@ -13,11 +13,19 @@ import pytest
 from apps import COMBINATIONS, App
 from kinto_orm import Client
 from kinto_orm.embedded import KintoServer
-from offline import OFFLINE, go_offline
+from offline import OFFLINE, go_offline, wants_server
 
 
 #: Every kind of server that behaviour is tested on.
 KINDS = ("memory", "memory+history", "postgresql", "postgresql+history")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that want a server where there is no network."""
+    if OFFLINE:
+        wanting = [item for item in items if wants_server(item)]
+        config.hook.pytest_deselected(items=wanting)
+        items[:] = [item for item in items if item not in wanting]
 
 
 @pytest.fixture(scope="session", autouse=OFFLINE)

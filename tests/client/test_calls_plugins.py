@@ -138,6 +138,9 @@ class TestAccounts:
         assert "password" not in (taken.value.existing or {})
         with pytest.raises(Forbidden):
             user.get_account(id=f"{bucket}-not")
+        wrong = way.client(accounts.url, auth=(bucket, "wrong"))
+        assert wrong.current_user() is None
+        assert "user" not in wrong.server_info()
         assert user.delete_account(id=bucket) is not None
 
     @pytest.mark.parametrize("password", ["p" * 73, "ä" * 37, "", None, 42])

@@ -162,9 +162,10 @@ class TestHealth:
 
     def test_no_version(self, behind: Client, proxy: FaultProxy) -> None:
         """If it does not say, that is an error."""
-        proxy.answer(404, {"code": 404, "message": "none"})
-        with pytest.raises(NotFound):
+        proxy.answer(500, {"code": 500, "message": "none"})
+        with pytest.raises(ServerError):
             behind.version()
+        assert len(proxy.requests) == 1
 
     def test_flush(self, extra: Client) -> None:
         """Everything on the server is deleted."""

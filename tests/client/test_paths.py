@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from faults import FaultProxy
 from kinto_orm import Client
-from kinto_orm.client.paths import checked, record_path
+from kinto_orm.client.paths import checked, path_of, record_path
 from kinto_orm.exceptions import InvalidId, InvalidRequest, KintoException, MissingId
 from server.kinds import on_both_storages
 
@@ -185,7 +185,8 @@ class TestIntegers:
     @pytest.mark.parametrize("id", [0, 5, 10**30])
     def test_in_a_path(self, id: int) -> None:
         """That is so in a path."""
-        assert record_path("b", "c", id) == f"/buckets/b/collections/c/records/{id}"
+        path = path_of("record", bucket="b", collection="c", id=id)
+        assert path == f"/buckets/b/collections/c/records/{id}"
 
     @pytest.mark.parametrize("together", [False, True], ids=["alone", "in a batch"])
     def test_in_data(self, counted: Client, together: bool) -> None:  # noqa: FBT001

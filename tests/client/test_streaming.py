@@ -64,8 +64,8 @@ def test_stack(way: str, servers: Callable[[str], KintoServer], bucket: str) -> 
     """
     K20: lists are walked in a loop, one page after the other, whichever way they are read.
 
-    The stack of the program is as deep as the client needs for one page.  So what 250 pages show
-    here, a recursive walk shows at 500 on a stack as deep as usual.
+    The stack has room for what the client needs for one page, and for less than a frame more for
+    every second one.  On a stack as deep as usual some thousand pages would show the same.
     """
     count = 250
     assert count > 2 * FRAMES

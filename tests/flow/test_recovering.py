@@ -120,6 +120,8 @@ class TestPut:
         assert was_applied(put({"schema": {"type": "object"}}, path=path), there)
         assert not was_applied(put({"schema": {"type": "array"}}, path=path), there)
         assert not was_applied(put({}, path=path), there)
+        if path != RECORD:
+            assert not was_applied(put({"schema": 4}, path=path), found({"schema": 5}))
 
 
 class TestPatch:

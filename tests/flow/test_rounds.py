@@ -279,13 +279,14 @@ class TestSeveralWritesToOneObject:
         found, _ = run([put(A, n=1), removal], LOST, Response(*there(n=1)))
         assert found == [LOST, 204]
 
-    def test_parents_before_children(self) -> None:
-        """What is created in a parent does not hide what was written to the parent itself."""
+    def test_parents_and_children(self) -> None:
+        """What is written to a parent does not hide what was written to a child, nor reversely."""
         parent = put("/buckets/b/collections/c", n=1)
-        looks = answered(there(n=1), there(n=2))
-        found, script = run([parent, put(A, n=2)], LOST, looks)
-        assert found == [200, 200]
-        assert len(script.requests) == 2
+        looks = answered(there(n=1), there(n=1))
+        for requests in ([parent, put(A, n=1)], [put(A, n=1), parent]):
+            found, script = run(requests, LOST, looks)
+            assert found == [200, 200]
+            assert len(script.requests) == 2
 
     def test_not_overtaken(self) -> None:
         """One by one, what is lost once more is not overtaken by what comes behind it."""

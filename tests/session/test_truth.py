@@ -293,7 +293,7 @@ class TestLostAnswers:
         session.add_all(todos)
         with pytest.raises(NotSent):  # The server is asked for the limit of its batches.
             session.commit()
-        client._limit = 25
+        client.session.known.info = {"settings": {"batch_max_requests": 25}}
         with pytest.raises(CommitError) as caught:
             session.commit()
         errors = caught.value.result.errors

@@ -133,7 +133,7 @@ class TestClients:
             assert dry.create_bucket(id="other")["data"]["id"] == "other"
             assert dry.update_bucket(data={"a": 2})["data"]["a"] == 2
             dry.patch_bucket(changes=JSONPatch([{"op": "remove", "path": "/data/a"}]))
-            assert dry.delete_bucket()["deleted"]
+            assert dry.delete_bucket() == {"id": bucket, "deleted": True}
             assert proxy.calls == []
             assert dry.get_bucket()["data"]["a"] == 1
             assert proxy.calls == [("GET", f"/v1/buckets/{bucket}")]
@@ -143,7 +143,7 @@ class TestClients:
                 read = batch.get_bucket()
                 batch.create_collection(id="c")
                 assert batch.recorded
-            assert deleted.result()["deleted"]
+            assert deleted.result() == {"id": bucket, "deleted": True}
             assert read.result()["data"]["a"] == 1
             sent = [entry for request in proxy.requests for entry in request.entries]
             assert sent == [("GET", "/v1/"), ("GET", f"/buckets/{bucket}")]

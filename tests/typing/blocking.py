@@ -23,8 +23,9 @@ from kinto_orm import (
 from kinto_orm.client.clients import BatchClient
 from kinto_orm.client.endpoints.objects import Object
 from kinto_orm.exceptions import KintoException
-from kinto_orm.flow import Pending
+from kinto_orm.flow import Headers, Pending
 from kinto_orm.query.queries import Query
+from kinto_orm.transport import HTTPSession
 from kinto_orm.transport.wire import Timeout
 
 
@@ -39,11 +40,14 @@ def clients() -> None:
         assert_type(client, Client)
         assert_type(client.server_url, str)
 
-    Client()  # E
+    Client(server_url="https://localhost/v1", retry=3, retry_after=0.5)
+    Client(session=HTTPSession("https://localhost/v1"), bucket=None)
+
+    Client(server_url=3)  # E
     Client("https://localhost/v1")  # E
     Client(server_url="https://localhost/v1", auth=3)  # E
     Client(server_url="https://localhost/v1", timeout="3")  # E
-    Client(server_url="https://localhost/v1", retry=3)  # E
+    Client(server_url="https://localhost/v1", retry="3")  # E
     Client(server_url="https://localhost/v1", tiemout=3)  # E
     RetryPolicy(3)  # E
 
@@ -59,15 +63,18 @@ def endpoints(client: Client) -> None:
     assert_type(client.patch_record(id="x", changes=MergePatch({"a": None})), Object)
     assert_type(client.patch_record(id="x", changes=BasicPatch({"a": 1})), Object)
     assert_type(client.patch_record(id="x", changes=JSONPatch([{"op": "test"}])), Object)
-    assert_type(client.delete_record(id="x", if_match="*"), dict[str, Any])
+    assert_type(client.get_record(id=1), Object)
+    assert_type(client.get_record("x", _fields="title"), Object)
+    assert_type(client.delete_record(id="x", if_match="*"), dict[str, Any] | None)
+    assert_type(client.session.request("get", "/"), tuple[Any, Headers])
     assert_type(client.get_bucket(), Object)
     assert_type(client.create_bucket(id="work", permissions={"read": ["x"]}), Object)
     assert_type(client.get_collections(), list[dict[str, Any]])
 
     client.get_record()  # E
-    client.get_record("x")  # E
-    client.get_record(id=1)  # E
-    client.get_record(id="x", nope=1)  # E
+    client.get_record(id=1.5)  # E
+    client.get_record(id="x", bucket=["b"])  # E
+    client.create_record(id="x", nope=1)  # E
     client.create_record(data=["a"])  # E
     client.patch_record(id="x", changes={"a": 1})  # E
     client.create_bucket(permissions={"read": "x"})  # E
@@ -80,9 +87,10 @@ def batches(client: Client) -> None:
         pending = batch.create_record(id="x", data={})
         assert_type(pending, Pending[Object])
         assert_type(pending.result(), Object)
-        assert_type(batch.delete_record(id="x").result(), dict[str, Any])
+        assert_type(batch.delete_record(id="x").result(), dict[str, Any] | None)
         assert_type(batch.get_records().result(), list[dict[str, Any]])
-        batch.get_record(id=1)  # E
+        assert_type(batch.session.request("get", "/"), Pending[tuple[Any, Headers]])
+        batch.get_record(id=1.5)  # E
         batch.get_record(id="x")["data"]  # E
     assert_type(batch.results(), list[Any])
 

@@ -182,8 +182,8 @@ class BucketEndpoints(ServerEndpoints):
                 if the user were not allowed to; if the user may see the bucket, that is it.
 
         Raises:
-            BucketNotFound: If there is none, or the user may not see it: Kinto answers 403 to both
-                (P4), which is a `BucketHidden`.
+            Forbidden: If the user may not delete it, or there is none: Kinto answers 403 to both
+                (P4).
             PreconditionFailed: If it has another timestamp.
         """
         path = self._path("bucket", either("bucket", id, bucket))

@@ -85,7 +85,7 @@ class ServerEndpoints:
         Return which version of what is deployed, if the server says: ``{"version": …, …}``.
 
         Raises:
-            NotFound: If it does not say.
+            ServerError: If it does not say: Kinto fails where it has no file to read that from.
         """
         response = yield (request := Request("GET", path_of("version")))
         found: dict[str, Any] = accepted(request, response).body

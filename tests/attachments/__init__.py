@@ -1,0 +1,1 @@
+"""Tests of files at records, on the real kinto-attachment."""
