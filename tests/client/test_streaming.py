@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import ExitStack
 
 import pytest
 
@@ -32,25 +33,32 @@ _EMPTY = "DELETE FROM objects WHERE parent_id = %(parent)s"
 
 
 @pytest.fixture(scope="module")
-def large(servers: Callable[[str], KintoServer]) -> Generator[Client]:
-    """Give a client with 200,000 records in its collection *many*."""
+def filled(servers: Callable[[str], KintoServer]) -> Generator[Callable[[str, int], Client]]:
+    """Give what makes a client whose collection *many*, in a bucket, has so many records."""
     server = servers("postgresql")
-    options = {"auth": server.auth, "bucket": "streaming", "collection": "many"}
-    with Client(server_url=server.url, **options) as client:  # type: ignore[arg-type]
-        client.create_bucket()
-        client.create_collection()
-        place = {"parent": "/buckets/streaming/collections/many", "count": 200_000}
-        with query(database_url(server)) as cursor:
+    with ExitStack() as stack:
+        cursor = stack.enter_context(query(database_url(server)))
+
+        def fill(bucket: str, count: int) -> Client:
+            client = stack.enter_context(
+                Client(server_url=server.url, auth=server.auth, bucket=bucket, collection="many")
+            )
+            client.create_bucket()
+            client.create_collection()
+            stack.callback(client.delete_bucket)
+            place = {"parent": f"/buckets/{bucket}/collections/many", "count": count}
             cursor.execute(_FILL, place)
-            yield client
-            cursor.execute(_EMPTY, place)
-        client.delete_bucket()
+            stack.callback(cursor.execute, _EMPTY, place)
+            return client
+
+        yield fill
 
 
 @pytest.mark.early
 @both_ways
-def test_memory(way: str, large: Client) -> None:
+def test_memory(way: str, filled: Callable[[str, int], Client]) -> None:
     """A stream of 200,000 records takes no more memory than its first 20,000."""
+    large = filled(f"streaming-{way}", 200_000)
     count, early, late = peaks(
         "client.walker", way, "records", large.server_url, str(large.bucket_name)
     )
@@ -60,21 +68,12 @@ def test_memory(way: str, large: Client) -> None:
 
 @pytest.mark.early
 @both_ways
-def test_stack(way: str, servers: Callable[[str], KintoServer], bucket: str) -> None:
+def test_stack(way: str, filled: Callable[[str, int], Client]) -> None:
     """
-    K20: lists are walked in a loop, one page after the other, whichever way they are read.
+    K20: 2,000 pages are walked in a loop, whichever way they are read.
 
-    The stack has room for what the client needs for one page, and for less than a frame more for
-    every second one.  On a stack as deep as usual some thousand pages would show the same.
+    The stack has room for what the client needs for one page, and for little more.
     """
-    count = 250
-    assert count > 2 * FRAMES
-    server = servers("memory")
-    options = {"auth": server.auth, "bucket": bucket, "collection": "many"}
-    with Client(server_url=server.url, **options) as client:  # type: ignore[arg-type]
-        client.create_bucket()
-        client.create_collection()
-        with client.batch() as batch:
-            for n in range(count):
-                batch.create_record(id=f"r{n}")
-    assert peaks("client.walker", way, "pages", server.url, bucket) == [count] * 3
+    many = filled(f"walking-{way}", 2000)
+    walked = peaks("client.walker", way, "pages", many.server_url, str(many.bucket_name))
+    assert walked == [2000, 2 * FRAMES, 2 * FRAMES]
