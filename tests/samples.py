@@ -38,14 +38,10 @@ def dumped(name: str) -> list[Document] | None:
     return None
 
 
-def both(name: str, ours: list[Document]) -> list[Any]:
-    """Return parameters for a test: our collection, and the real one where there is a dump."""
-    missing = pytest.mark.skip(reason=f"there is no dump of {name}: set KINTO_ORM_DUMPS")
-    real = dumped(name)
-    return [
-        pytest.param(ours, id="ours"),
-        pytest.param(real, id="real", marks=() if real is not None else missing),
-    ]
+def real(name: str, ours: list[Document]) -> list[Any]:
+    """Return a parameter for a test: the real collection if there is a dump of it, or else ours."""
+    found = dumped(name)
+    return [pytest.param(ours, id="ours") if found is None else pytest.param(found, id="real")]
 
 
 def search_config() -> list[Document]:

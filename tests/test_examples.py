@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from samples import ROOT, both, search_config, translation_models
+from samples import ROOT, real, search_config, translation_models
 
 
 def demo(*arguments: object) -> str:
@@ -40,7 +40,7 @@ def test_the_demo_on_our_own_collection() -> None:
     assert "Commit, with nothing changed since: 6 unchanged; 0 requests" in output
 
 
-@pytest.mark.parametrize("documents", both("search-config-v2", search_config()))
+@pytest.mark.parametrize("documents", real("search-config-v2", search_config()))
 def test_the_demo_on_search_config(tmp_path: Path, documents: list[dict[str, object]]) -> None:
     """On a dump of Remote Settings it changes what it says, and nothing else."""
     dump = tmp_path / "search-config-v2.json"
@@ -51,7 +51,7 @@ def test_the_demo_on_search_config(tmp_path: Path, documents: list[dict[str, obj
     assert "3 requests" in output
 
 
-@pytest.mark.parametrize("documents", both("translations-models", translation_models()))
+@pytest.mark.parametrize("documents", real("translations-models", translation_models()))
 def test_the_demo_on_translations(tmp_path: Path, documents: list[dict[str, object]]) -> None:
     """626 changed records are 26 requests."""
     dump = tmp_path / "translations-models.json"
@@ -69,7 +69,7 @@ def test_the_demo_on_anything(tmp_path: Path) -> None:
     assert "2 updated" in output
 
 
-@pytest.mark.parametrize("documents", both("search-config-v2", search_config()))
+@pytest.mark.parametrize("documents", real("search-config-v2", search_config()))
 def test_the_mirror(tmp_path: Path, documents: list[dict[str, object]]) -> None:
     """The job writes what went astray, and nothing when nothing did."""
     dump = tmp_path / "dump.json"

@@ -176,7 +176,7 @@ class TestThereAlready:
 
 
 class TestGoesWrong:
-    def test_file_is_gone(
+    def test_k06_file_is_gone(
         self, client: Client, keeper: Keeper, record: Record, folder: Path
     ) -> None:
         """K6: if the file is gone on the server, the one that is here stays."""
@@ -189,7 +189,7 @@ class TestGoesWrong:
         assert target.read_bytes() == b"good"
         assert names(folder) == ["cat.png"]
 
-    def test_time_out(
+    def test_k06_time_out(
         self,
         driver: Driver,
         api: FaultProxy,
@@ -225,7 +225,7 @@ class TestGoesWrong:
         assert (folder / "cat.png").read_bytes() == source.read_bytes()
 
     @pytest.mark.parametrize("content", [b"x" * 7000, b"x", b"", b"x" * 100_000])
-    def test_other_content(
+    def test_k72_other_content(
         self, client: Client, record: Record, files: FaultProxy, folder: Path, content: bytes
     ) -> None:
         """K72: what is not what the record says is not kept."""
@@ -236,7 +236,7 @@ class TestGoesWrong:
         assert names(folder) == []
 
     @pytest.mark.parametrize("changes", [{"hash": "0" * 64}, {"size": 7}, {"size": -1}])
-    def test_other_record(
+    def test_k72_other_record(
         self, client: Client, record: Record, folder: Path, changes: Record
     ) -> None:
         """K72: so it is if the record is wrong."""
@@ -275,12 +275,12 @@ class TestGoesWrong:
 
 class TestNothingToDownload:
     @pytest.mark.parametrize("changes", [{"attachment": None}, {"attachment": {}}])
-    def test_none(self, client: Client, record: Record, changes: Record) -> None:
+    def test_k17_none(self, client: Client, record: Record, changes: Record) -> None:
         """K17: a record whose file was removed has none, which is said."""
         with pytest.raises(ValueError, match="the record 'a' has no attachment"):
             client.download_attachment({**record, **changes})
 
-    def test_removed(self, client: Client, source: Path) -> None:
+    def test_k17_removed(self, client: Client, source: Path) -> None:
         """K17: so it is with what the real server leaves."""
         client.add_attachment("a", source)
         client.remove_attachment("a")
@@ -309,7 +309,7 @@ class TestNothingToDownload:
 
 class TestNames:
     @pytest.mark.parametrize("name", PATHS)
-    def test_path(
+    def test_k70_path(
         self, driver: Driver, client: Client, keeper: Keeper, source: Path, folder: Path, name: str
     ) -> None:
         """K70: a path that another user gave as a name leads nowhere."""
@@ -367,7 +367,7 @@ class TestLocations:
             "?x",
         ],
     )
-    def test_elsewhere(
+    def test_k72_elsewhere(
         self,
         client: Client,
         api: FaultProxy,

@@ -241,7 +241,7 @@ class TestRefused:
 
 
 class TestBadNetwork:
-    def test_again_from_its_start(self, client: Client, api: FaultProxy, source: Path) -> None:
+    def test_k05_again_from_its_start(self, client: Client, api: FaultProxy, source: Path) -> None:
         """K5: after a 503 the file is sent again, all of it."""
         api.answer(503, when=is_upload)
         said = client.add_attachment("a", source)
@@ -250,7 +250,7 @@ class TestBadNetwork:
         assert bodies[0] == bodies[1] > source.stat().st_size
         assert download(said["location"]) == source.read_bytes()
 
-    def test_again_in_a_batch(self, client: Client, api: FaultProxy, source: Path) -> None:
+    def test_k05_again_in_a_batch(self, client: Client, api: FaultProxy, source: Path) -> None:
         """K5: the same holds for an upload in a batch."""
         api.answer(503, when=is_upload)
         with client.batch() as batch:

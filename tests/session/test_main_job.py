@@ -13,7 +13,7 @@ from apps import COMBINATIONS, App
 from kinto_orm import Field, InvalidId, JSONPatch, MergePatch, Record
 from kinto_orm.flow.json import same
 from remote_settings import Engine, SearchConfig, TranslationModel
-from samples import both, search_config, translation_models
+from samples import real, search_config, translation_models
 from session.models import Address, Todo
 
 
@@ -28,7 +28,7 @@ def without_stamp(document: dict[str, Any]) -> dict[str, Any]:
 class TestRealCollections:
     """Four kinds of record in one collection, nested deeply, with keys that no class declares."""
 
-    @pytest.mark.parametrize("documents", both("search-config-v2", search_config()))
+    @pytest.mark.parametrize("documents", real("search-config-v2", search_config()))
     def test_loading_is_no_change(self, app: App, documents: Documents) -> None:
         """A commit right after loading sends no request."""
         app.create(documents, SearchConfig._collection)
@@ -43,7 +43,7 @@ class TestRealCollections:
         assert result.ok
         assert len(result.unchanged) == 157
 
-    @pytest.mark.parametrize("documents", both("search-config-v2", search_config()))
+    @pytest.mark.parametrize("documents", real("search-config-v2", search_config()))
     def test_one_nested_change_changes_that_alone(self, app: App, documents: Documents) -> None:
         """A change deep inside one record leaves all else on the server byte for byte."""
         app.create(documents, SearchConfig._collection)
@@ -61,7 +61,7 @@ class TestRealCollections:
         assert result.updated == (engine,)
         assert [request.method for request in session.writes] == ["PATCH"]
 
-    @pytest.mark.parametrize("documents", both("translations-models", translation_models()))
+    @pytest.mark.parametrize("documents", real("translations-models", translation_models()))
     def test_many_changes_are_few_batches(self, app: App, documents: Documents) -> None:
         """One changed field on each of 626 records is ceil(626 / 25) requests."""
         app.create(documents, TranslationModel._collection)
