@@ -6,7 +6,8 @@ program.  (Sybil's own plugin makes a test of each block; pytest-xdist may then 
 a page to different processes.)
 
 A page finds a Kinto of its own: *server* and *client* are there, and so is an empty collection
-*todos* in the bucket *work*.  What a block prints is compared with its lines that begin with
+*todos* in the bucket *work*, and an empty *folder*.  If it has a comment ``% plugins``, that Kinto
+keeps files and publishes changes.  What a block prints is compared with its lines that begin with
 ``# ->``, if it has any; ``...`` in them stands for anything.
 """
 
@@ -19,6 +20,7 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -71,15 +73,36 @@ def surroundings(document: Document) -> Generator[None]:
     sys.modules[module.__name__] = module
     try:
         with (
-            KintoServer() as server,
+            TemporaryDirectory() as folder,
+            TemporaryDirectory() as files,
+            serving(files if "\n% plugins\n" in document.text else None) as server,
             Client(server_url=server.url, auth=server.auth) as client,
         ):
             client.create_bucket(id="work")
             client.create_collection(id="todos", bucket="work")
-            document.namespace.update(server=server, client=client)
+            document.namespace.update(server=server, client=client, folder=Path(folder))
             yield
     finally:
         del sys.modules[module.__name__]
+
+
+@contextmanager
+def serving(files: str | None) -> Generator[KintoServer]:
+    """Give a Kinto; one with plugins if there is a folder for the *files* that it keeps."""
+    if files is None:
+        with KintoServer() as server:
+            yield server
+        return
+    from attachments.serving import say_where
+
+    settings = {
+        "includes": "kinto_attachment attachments.serving kinto_changes",
+        "kinto.attachment.base_path": files,
+        "kinto.changes.resources": "/buckets/work",
+    }
+    with KintoServer(**settings) as server:  # type: ignore[arg-type]
+        say_where(files, f"{server.url}/attachments/")
+        yield server
 
 
 class Page(pytest.File):
