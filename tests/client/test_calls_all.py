@@ -55,3 +55,12 @@ def test_ways() -> None:
             arguments = inspect.signature(other).parameters
             assert arguments == inspect.signature(blocking).parameters
         assert inspect.iscoroutinefunction(awaiting) == (calls()[name] is operation)
+
+
+def test_documented() -> None:
+    """Each is in the page of the client, in an example that is executed."""
+    page = Path(__file__).parents[2] / "docs" / "client.md"
+    examples = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+    others = {"batch", "clone", "close", "get_endpoint"}
+    shown = set(re.findall(r"\.(\w+)\(", examples))
+    assert calls().keys() | others <= shown
