@@ -181,9 +181,10 @@ def create_client_from_args(args: argparse.Namespace) -> Client:
     Return a client as the options of `add_parser_options` say.
 
     An option that *args* does not have is left to the client.  One that is None is given to it:
-    without ``--bucket``, the client has no bucket of its own, not even *default*.
+    without ``--bucket``, the client has no bucket of its own, not even *default*, of which any
+    access would create something.
     """
-    given = vars(args)
+    given: dict[str, Any] = {"bucket": None, **vars(args)}
     return Client(**{_ARGUMENTS[name]: given[name] for name in _ARGUMENTS if name in given})
 
 

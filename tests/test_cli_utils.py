@@ -204,7 +204,7 @@ class TestClient:
         args = argparse.Namespace(server=server.url)
         with create_client_from_args(args) as client:
             assert client.server_url == server.url
-            assert (client.bucket_name, client.collection_name) == ("default", None)
+            assert (client.bucket_name, client.collection_name) == (None, None)
 
     def test_has_no_bucket_if_none_is_given(self, server: KintoServer) -> None:
         """Without ``--bucket``, nothing is written to the default bucket unasked."""

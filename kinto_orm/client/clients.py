@@ -317,7 +317,10 @@ class Client(_ClientBase, Blocking):
             KintoBatchException: If some failed; the others succeeded.
         """
         batch = self._recorder(options)
-        yield batch
+        try:
+            yield batch
+        finally:
+            batch.recorded.closed = True
         self._run(self._send(batch))
 
     def close(self) -> None:
@@ -352,7 +355,10 @@ class AsyncClient(_ClientBase, Awaiting):
     async def batch(self, **options: Any) -> AsyncGenerator[BatchClient]:
         """Record operations; make their requests together on leaving the block."""
         batch = self._recorder(options)
-        yield batch
+        try:
+            yield batch
+        finally:
+            batch.recorded.closed = True
         await self._run(self._send(batch))
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from typing import Any, Final
+from uuid import UUID
 
 from kinto_orm.exceptions import InvalidId, KintoException, MissingId
 
@@ -100,8 +101,9 @@ def checked(kind: str, id: Any) -> str:
 
 
 def plain_id(id: Any) -> Any:
-    """Return an integer *id* as its decimal digits, anything else as it is."""
-    return str(id) if isinstance(id, int) and not isinstance(id, bool) else id
+    """Return an integer *id* as its decimal digits, a UUID as text, anything else as it is."""
+    is_text_of = isinstance(id, UUID) or (isinstance(id, int) and not isinstance(id, bool))
+    return str(id) if is_text_of else id
 
 
 def collection_path(bucket: str, collection: str) -> str:

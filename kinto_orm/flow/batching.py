@@ -15,6 +15,8 @@ The rules, by their numbers in docs/protocol.md:
 - B8: a path with ``/batch`` in it is refused, so that one letter of it is percent-encoded.
 - B9: headers of the outer request would be inherited by all, so that it has none.
 
+- B3, B10: what has to do with each other does not travel together (`Chunk`).
+
 A whole batch that is refused (400, 413) was not applied.  It is halved until the request that is
 at fault stands alone, so that the others do not suffer for it.
 """
@@ -31,6 +33,7 @@ from kinto_orm.exceptions import (
     KintoException,
     NotAttempted,
     TransportError,
+    UnsendableValue,
     existing_of,
 )
 from kinto_orm.flow.messages import Form, Headers, Program, Request, Response, Sleep
@@ -68,21 +71,64 @@ def _reads_the_same(patch: dict[str, Any]) -> bool:
     return not any(value is None or isinstance(value, dict) for value in patch.values())
 
 
-def chunks(requests: Sequence[Request], limit: int) -> list[list[int]]:
+class Chunk:
     """
-    Return the indices of *requests*, in their order, as they may travel together.
+    What travels together: *limit* requests at the most, none of which has to do with another.
 
-    Each list is at most *limit* long; what travels alone stands alone.
+    Two have to do with each other if either writes, and they are for the same object, or for one
+    above or below the other.
     """
-    parted: list[list[int]] = []
-    open_chunk = False
-    for index, request in enumerate(requests):
-        alone = travels_alone(request)
-        if alone or not open_chunk or len(parted[-1]) == limit:
-            parted.append([])
-        parted[-1].append(index)
-        open_chunk = not alone
-    return parted
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+        self._read, self._written = _Places(), _Places()
+
+    def takes(self, request: Request) -> bool:
+        """Take *request*, if it may travel with those that were taken; tell whether it may."""
+        alone, place = travels_alone(request), _place(request)
+        if self._left == 0 or (alone and (self._read or self._written)):
+            return False
+        if self._written.touch(place) or (request.writes and self._read.touch(place)):
+            return False
+        (self._written if request.writes else self._read).add(place)
+        self._left = 0 if alone else self._left - 1
+        return True
+
+
+class _Places:
+    """Paths, and those above them."""
+
+    def __init__(self) -> None:
+        self._places: set[str] = set()
+        self._above: set[str] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._places)
+
+    def add(self, place: str) -> None:
+        """Add *place*."""
+        self._places.add(place)
+        self._above.update(_above(place))
+
+    def touch(self, place: str) -> bool:
+        """Tell whether one of them is *place*, or above or below it."""
+        if place in self._places or place in self._above:
+            return True
+        return any(each in self._places for each in _above(place))
+
+
+def _place(request: Request) -> str:
+    """Return the path of the object, or the list, that *request* is for."""
+    path = request.path.removesuffix("/attachment")
+    if path in ("/permissions", "/__flush__"):
+        return ""  # It is of all there is.
+    return path.removesuffix("/history").removesuffix("/changeset")
+
+
+def _above(place: str) -> list[str]:
+    """Return the paths above *place*: of ``/buckets/b``, that is ``/buckets`` and nothing."""
+    parts = place.split("/")
+    return ["/".join(parts[:length]) for length in range(1, len(parts))]
 
 
 def outer(requests: Sequence[Request]) -> Request:
@@ -127,17 +173,15 @@ def together_once(requests: Sequence[Request]) -> Program[list[Answer]]:
     try:
         response: Response = yield request
     except KintoException as error:
+        if isinstance(error, UnsendableValue) and len(requests) > 1:
+            return (yield from _halved(requests))
         return [error] * len(requests)
     if len(requests) == 1:
         return [response]
     if response.status == _CONFLICT:  # All of them were rolled back (B4).
         return [response] * len(requests)
     if response.status in _REFUSED_WHOLE:
-        middle = len(requests) // 2
-        first: list[Answer] = yield from together_once(requests[:middle])
-        if lost := next((each for each in first if isinstance(each, TransportError)), None):
-            return first + [kept_back(each, lost) for each in requests[middle:]]
-        return first + (yield from together_once(requests[middle:]))
+        return (yield from _halved(requests))
     if response.status != 200:
         return [response_error(request, response)] * len(requests)
     parts = response.body.get("responses") if isinstance(response.body, dict) else None
@@ -145,6 +189,15 @@ def together_once(requests: Sequence[Request]) -> Program[list[Answer]]:
         msg = f"POST /batch: the answer does not have one response for each of {len(requests)}"
         return [AnswerLost(msg, request=request, response=response)] * len(requests)
     return [_part(part) for part in parts]
+
+
+def _halved(requests: Sequence[Request]) -> Program[list[Answer]]:
+    """Make *requests* in two round trips, since one of them spoils it for all."""
+    middle = len(requests) // 2
+    first: list[Answer] = yield from together_once(requests[:middle])
+    if lost := next((each for each in first if isinstance(each, TransportError)), None):
+        return first + [kept_back(each, lost) for each in requests[middle:]]
+    return first + (yield from together_once(requests[middle:]))
 
 
 def _answers_each(parts: Any, count: int) -> TypeGuard[list[dict[str, Any]]]:
@@ -165,9 +218,10 @@ def _part(part: dict[str, Any]) -> Response:
     )
 
 
-def kept_back(request: Request, cause: KintoException) -> NotAttempted:
+def kept_back(request: Request, cause: BaseException) -> NotAttempted:
     """Return the error of a *request* that was not made because of *cause*."""
-    msg = f"{request.method} {request.path} was not sent, since a request before it failed: {cause}"
+    why = str(cause) or repr(cause)
+    msg = f"{request.method} {request.path} was not sent, since a request before it failed: {why}"
     error = NotAttempted(msg, request=request)
     error.__cause__ = cause
     return error
@@ -197,8 +251,10 @@ def settled(requests: Sequence[Request], patience: RetryPolicy = PATIENCE) -> Pr
         last = _last_conflict(now)
         if last is None:
             break
-        # It undid all before it, and is undone itself.
-        undone = undone[: last + 1]
+        # It undid all before it, and is undone itself.  What cannot be sent never was there.
+        undone = [
+            index for index in undone[: last + 1] if not isinstance(answers[index], UnsendableValue)
+        ]
         if attempt < patience.attempts:
             yield Sleep(patience.pause(attempt))
         else:

@@ -194,18 +194,32 @@ class Awaiting(Driver):
         return call
 
 
+class Recorded(list[Pending[Any]]):
+    """
+    The operations of a batch.
+
+    Attributes:
+        closed: Whether no more can be added.
+    """
+
+    closed: bool = False
+
+
 class Recording(Driver):
     """Records operations, which are then run together (see `together`)."""
 
     _operation_gives = "Pending[{}]"
 
     def __init__(self) -> None:
-        self.recorded: list[Pending[Any]] = []
+        self.recorded: Recorded = Recorded()
 
     @staticmethod
     def _running(flow: Callable[..., Program[Any]]) -> Callable[..., Any]:
         @wraps(flow)
         def call(self: Recording, /, *args: Any, **kwargs: Any) -> Any:
+            if self.recorded.closed:
+                msg = f"{flow.__name__}() comes too late: its batch has ended, and was sent, or not"
+                raise RuntimeError(msg)
             pending = Pending(flow(self, *args, **kwargs))
             self.recorded.append(pending)
             return pending

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from http.client import responses
+from json import dumps
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeAlias, TypeVar
 from urllib.parse import urlencode
@@ -156,6 +158,18 @@ class Response:
     def ok(self) -> bool:
         """Tell whether it is a success."""
         return self.status < 400
+
+    @property
+    def reason(self) -> str:
+        """Return what the status is called."""
+        return responses.get(self.status, "")
+
+    @property
+    def text(self) -> str:
+        """Return the body as text; JSON not byte for byte as it was sent."""
+        if self.body is None:
+            return ""
+        return self.body if isinstance(self.body, str) else dumps(self.body)
 
     def json(self) -> Any:
         """Return the body, as the responses of *requests* do."""

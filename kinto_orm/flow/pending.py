@@ -80,7 +80,7 @@ class Pending(Generic[T]):
         if not self._answers or not (self._error is None or self._was_answered):
             return {"status": None, "headers": {}, "body": {"message": str(self._error or "")}}
         last = self._answers[-1]
-        return {"status": last.status, "headers": dict(last.headers), "body": last.body}
+        return {"status": last.status, "headers": last.headers, "body": last.body}
 
     @property
     def _was_answered(self) -> bool:
@@ -97,12 +97,16 @@ class Pending(Generic[T]):
         """Have *error* raised inside the operation, which may go on nevertheless."""
         self._go_on(lambda: self._flow.throw(error))
 
+    def end(self, error: Exception) -> None:
+        """End the operation with *error*, whatever it would do about that."""
+        self._flow.close()
+        self.step, self._error = None, error
+
     def _go_on(self, to_next: Callable[[], Step]) -> None:
         try:
             self._advance(to_next)
         except Exception as error:  # noqa: BLE001 (kept for the one who asks for the result)
-            self._flow.close()
-            self.step, self._error = None, error
+            self.end(error)
 
     def _advance(self, to_next: Callable[[], Step]) -> None:
         try:

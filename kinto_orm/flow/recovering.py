@@ -96,12 +96,13 @@ def _is_untouched(request: Request, there: Document) -> bool:
     return request.headers.get("If-Match") == f'"{stamp}"'
 
 
-def _deleted(path: str, response: Response) -> Response | None:
+def _deleted(path: str, response: Response) -> Response:
     """Return what stands for the answer to a deletion: a tombstone, whose time is not known."""
-    # A bucket that is gone is a 403, like one that the user may not see (P4).
-    if response.status == 404 or (response.status == 403 and path.count("/") == 2):
+    if response.status == 404:
         return Response(200, {"data": {"id": path.rpartition("/")[2], "deleted": True}})
-    return None
+    # A bucket that is gone is a 403, like one that the user may not see (P4).
+    msg = f"DELETE {path}: it cannot be told whether this was applied"
+    raise OutcomeUnknown(msg)
 
 
 def _is_as_meant(request: Request, there: Document) -> bool:

@@ -1,29 +1,34 @@
 """
-Recorded operations, run together in rounds; and what became of those whose answers were lost.
+Recorded operations, run together; and what became of those whose answers were lost.
+
+Requests travel in the order of their operations, as many at a time as fit.  What belongs together
+does not travel together: a batch is no transaction, and in the end its requests were not made in
+their order.  A 409 undoes what was before it and not what is behind it (B3); what is deleted takes
+with it what the batch put there afterwards (B10); a batch that is lost is looked up object by
+object.  So a request waits for the next round if one before it is for the same object, or for one
+above or below it, and either writes.
 
 A batch is not answered as a whole when the connection breaks, or the server fails (B5).  Its
-writes are looked up then, all at once, and those that were not applied are sent again.  The
-requests of a batch are made in order, so that a look at an object tells of the last write to it:
-
-- if that was applied, those before it had their turn as well; their answers are lost for good;
-- if it was not, they are sent again with it, in their order.
+writes are looked up then, all at once, and those that were not applied are sent again.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kinto_orm.exceptions import (
     AnswerLost,
     KintoException,
+    NotAttempted,
     NotSent,
     OutcomeUnknown,
     ServerError,
     TransportError,
 )
-from kinto_orm.flow.batching import Answer, chunks, kept_back, settled
-from kinto_orm.flow.messages import Program, Request, Response
+from kinto_orm.flow.batching import PATIENCE, Answer, Chunk, kept_back, settled
+from kinto_orm.flow.messages import Program, Request, Response, Step
 from kinto_orm.flow.pending import Pending
 from kinto_orm.flow.recovering import found_out
 from kinto_orm.flow.retrying import (
@@ -47,29 +52,76 @@ def together(
     """
     Run *recorded* operations together, at most *limit* requests at a time.
 
-    They advance in rounds: an operation that turns out to need a second request has it made in
-    the second round.  An operation that fails does not keep the others from going on.  When no
+    An operation that turns out to need a second request has it made in the next round, before
+    those behind it.  An operation that fails does not keep the others from going on.  When no
     answer comes, and *policy* does not help, those under way end with that error, and those
     behind them are not sent.
     """
-    while waiting := [pending for pending in recorded if pending.step is not None]:
-        for pending in waiting:
-            yield from _prepared(pending)
-        ready = [pending for pending in waiting if isinstance(pending.step, Request)]
-        requests = [pending.step for pending in ready if isinstance(pending.step, Request)]
-        broken: KintoException | None = None
-        for indices in chunks(requests, limit):
-            if broken is not None:
-                for index in indices:
-                    ready[index].fail(kept_back(requests[index], broken))
+    waiting = deque(pending for pending in recorded if pending.step is not None)
+    under_way: list[Pending[Any]] = []
+    try:
+        while waiting:
+            under_way = yield from _next_round(waiting, limit)
+            requests = [each.step for each in under_way if isinstance(each.step, Request)]
+            if not requests:
                 continue
-            answers = yield from certain([requests[index] for index in indices], limit, policy)
-            for index, answer in zip(indices, answers, strict=True):
+            answers = yield from certain(requests, limit, policy)
+            for pending, answer in zip(under_way, answers, strict=True):
                 if isinstance(answer, Response):
-                    ready[index].receive(answer)
+                    pending.receive(answer)
                 else:
-                    ready[index].fail(answer)
-            broken = _why_to_stop(answers)
+                    pending.fail(answer)
+            if (broken := _why_to_stop(answers)) is not None:
+                while waiting:
+                    _keep_back(waiting.popleft(), broken)
+            waiting.extendleft(each for each in reversed(under_way) if each.step is not None)
+            under_way = []
+    except BaseException as error:
+        for pending in under_way:
+            if pending.step is not None:
+                pending.end(_interrupted(pending.step, error))
+        for pending in waiting:
+            if pending.step is not None:
+                _keep_back(pending, error)
+        raise
+
+
+def _next_round(waiting: deque[Pending[Any]], limit: int) -> Program[list[Pending[Any]]]:
+    """Take from *waiting* the first ones that may travel together, ready for that."""
+    chunk = Chunk(limit)
+    taken: list[Pending[Any]] = []
+    try:
+        while waiting:
+            yield from _prepared(waiting[0])
+            request = waiting[0].step
+            if isinstance(request, Request):
+                if not chunk.takes(request):
+                    break
+                taken.append(waiting[0])
+            waiting.popleft()
+    except BaseException:
+        waiting.extendleft(reversed(taken))  # They were not sent.
+        raise
+    return taken
+
+
+def _keep_back(pending: Pending[Any], cause: BaseException) -> None:
+    """End *pending*, which was not sent, because of *cause*."""
+    if isinstance(pending.step, Request):
+        pending.end(kept_back(pending.step, cause))
+    else:
+        error = NotAttempted(f"it went no further, since a request failed: {cause!r}")
+        error.__cause__ = cause
+        pending.end(error)
+
+
+def _interrupted(step: Step, cause: BaseException) -> AnswerLost:
+    """Return the error of an operation that was under way, with this *step*."""
+    request = step if isinstance(step, Request) else None
+    what = "it" if request is None else f"{request.method} {request.path}"
+    error = AnswerLost(f"{what} was interrupted: it may have been applied", request=request)
+    error.__cause__ = cause
+    return error
 
 
 def _prepared(pending: Pending[Any]) -> Program[None]:
@@ -96,20 +148,19 @@ def certain(requests: Sequence[Request], limit: int, policy: RetryPolicy) -> Pro
     """
     Make *requests* in one round trip; find out what became of those whose answers were lost.
 
-    Those that were not applied are sent again, as often as *policy* says: first together, then
-    each alone, since the server may be unable to stand one of them (B5).
+    They are for objects that have nothing to do with each other (see `Chunk`).  Those that were not
+    applied are sent again, as often as *policy* says: first together, then each alone, since the
+    server may be unable to stand one of them (B5).
     """
-    answers = yield from settled(requests)
+    patience = PATIENCE if policy.attempts > 1 else NEVER_AGAIN
+    answers = yield from settled(requests, patience)
     attempts = Attempts(policy)
     doubtful = _doubtful(requests, answers, range(len(requests)))
     while doubtful and (yield from attempts.paused(answers[doubtful[0]])):
-        unknown = yield from _unknown(requests, answers, doubtful, limit)
+        unknown = yield from _looked_up(requests, answers, doubtful, limit)
         again = [index for index in doubtful if index in unknown and unknown[index] is None]
         for group in [again] if attempts.made == 2 and again else [[index] for index in again]:
-            before = _doubtful(requests, answers, [each for each in again if each < group[0]])
-            if any(_covers(requests, group[0], each) for each in before):
-                continue  # That was lost once more: it must not be overtaken.
-            made = yield from settled([requests[index] for index in group])
+            made = yield from settled([requests[index] for index in group], patience)
             for index, answer in zip(group, made, strict=True):
                 answers[index] = answer
             if isinstance(made[-1], NotSent):
@@ -140,45 +191,15 @@ def _has_no_answer(answer: Answer) -> bool:
     return isinstance(answer, (AnswerLost, ServerError))
 
 
-def _unknown(
-    requests: Sequence[Request], answers: list[Answer], doubtful: Sequence[int], limit: int
-) -> Program[dict[int, Exception | None]]:
-    """
-    Find out what became of *doubtful* requests; give *answers* to those that were applied.
-
-    Returns:
-        Of those that had no turn, None; of those of which that is not known, why.  Those that are
-        missing had theirs, whether they have an answer or not.
-    """
-    behind = {
-        index: [each for each in doubtful if each > index and _covers(requests, each, index)]
-        for index in doubtful
-    }
-    last = [index for index in doubtful if not behind[index]]
-    unknown = yield from _looked_up(requests, answers, last, limit)
-    for index in reversed(doubtful):
-        if behind[index] and all(each in unknown for each in behind[index]):
-            reasons = [unknown[each] for each in behind[index]]
-            unknown[index] = next(filter(None, reasons), None)
-    return unknown
-
-
-def _covers(requests: Sequence[Request], later: int, earlier: int) -> bool:
-    """Tell whether, behind a *later* request, a look tells nothing of an *earlier* one."""
-    one, other = requests[earlier], requests[later]
-    path, other_path = (each.path.removesuffix("/attachment") for each in (one, other))
-    if not other.writes:
-        return False
-    # What is written to a child does not show in its parent, but that is not empty any more.
-    covers_child = one.method not in ("PUT", "PATCH") and other_path.startswith(f"{path}/")
-    covers_parent = other.method == "DELETE" and path.startswith(f"{other_path}/")
-    return path == other_path or covers_child or covers_parent
-
-
 def _looked_up(
     requests: Sequence[Request], answers: list[Answer], indices: Iterable[int], limit: int
 ) -> Program[dict[int, Exception | None]]:
-    """Look at what some of *requests* were to write; as `_unknown`."""
+    """
+    Look at what some of *requests* were to write; give *answers* to those that were applied.
+
+    Returns:
+        Of those that were not, None; of those of which that is not known, why.
+    """
     unknown: dict[int, Exception | None] = {}
     looks: Mapping[int, Pending[Response | None]] = {
         index: Pending(found_out(requests[index])) for index in indices if requests[index].writes

@@ -23,7 +23,7 @@ from kinto_orm.flow.messages import Now, Request, Response, Sleep, Step, Work
 from kinto_orm.transport.auth import Credentials, TokenAuth, _Anonymous, signed_headers, signer
 from kinto_orm.transport.files import Sink
 from kinto_orm.transport.forms import BLOCK, Parts, opened
-from kinto_orm.transport.wire import Outgoing, Server, Timeout, incoming
+from kinto_orm.transport.wire import Outgoing, Server, Timeout, incoming, refuse_unsendable
 
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Awaiting:
     _http: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
     _sign: Any = field(init=False, repr=False)
+    _way: Any = field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.use(self.credentials)
@@ -97,17 +98,18 @@ class Awaiting:
             way = _proxy(http, out.url)
             async with _without_credentials(http) as bare:
                 return await self._exchanged(bare, request, out, None, way)
-        out.headers.update(await self._signed(out))
+        way = self._way
+        out.headers.update(await self._signed(request, out))
         if out.form is None:
             # As a file, since of many bytes aiohttp warns.
             data = None if out.body is None else BytesIO(out.body)
-            response = await self._exchanged(http, request, out, data)
+            response = await self._exchanged(http, request, out, data, way)
         else:
             # The file is opened here, outside of what is translated: it is the caller's.
             with opened(out.form) as parts:
                 out.headers["Content-Type"] = parts.content_type
                 out.headers["Content-Length"] = str(parts.len)
-                response = await self._exchanged(http, request, out, _blocks(parts))
+                response = await self._exchanged(http, request, out, _blocks(parts), way)
         logger.debug("%s %s: %s", request.method, request.path, response.status)
         return response
 
@@ -117,7 +119,7 @@ class Awaiting:
         request: Request,
         out: Outgoing,
         data: Any,
-        proxy: Any = None,
+        proxy: Any,
     ) -> Response:
         import aiohttp
 
@@ -135,18 +137,20 @@ class Awaiting:
             return Response(200, saved)
         return incoming(request, reply.status, reply.headers.items(), body)
 
-    async def _signed(self, out: Outgoing) -> dict[str, str]:
+    async def _signed(self, request: Request, out: Outgoing) -> dict[str, str]:
         sign = self._sign
         try:
             if isinstance(sign, (HTTPBasicAuth, TokenAuth, _Anonymous)):
-                return signed_headers(sign, out.method, out.url, out.headers, out.body)
-            # A user's own may take its time: ask for a token, say.
-            return await asyncio.to_thread(
-                signed_headers, sign, out.method, out.url, out.headers, out.body
-            )
+                headers = signed_headers(sign, out.method, out.url, out.headers, out.body)
+            else:  # A user's own may take its time: ask for a token, say.
+                headers = await asyncio.to_thread(
+                    signed_headers, sign, out.method, out.url, out.headers, out.body
+                )
         except requests.RequestException as error:
             msg = f"the request cannot be signed: {error}"
             raise KintoException(msg, error) from error
+        refuse_unsendable(request, headers)
+        return headers
 
     def _opened(self) -> aiohttp.ClientSession:
         """Return the session, which belongs to the loop that runs when it is first wanted."""
@@ -154,6 +158,9 @@ class Awaiting:
 
         loop = asyncio.get_running_loop()
         if self._http is None and self.session is not None:
+            if not isinstance(self.session, aiohttp.ClientSession):
+                msg = f"session must be an AsyncHTTPSession, or one of aiohttp: {self.session!r}"
+                raise TypeError(msg)
             if self.session.auth is not None and self.credentials is not None:
                 msg = "the client has credentials, and so has its session of aiohttp: give one"
                 raise InvalidRequest(msg)
@@ -168,6 +175,7 @@ class Awaiting:
             # aiohttp sends a PUT or DELETE a second time when a kept connection turns out to be
             # closed.  The first may have been applied: what to do then is not for it to decide.
             self._http._retry_connection = False
+            self._way = _proxy_of_environment(self.server.url)
         elif self._loop is not loop:
             msg = (
                 "the client was opened in another event loop: close it there, or make one for each"
@@ -191,11 +199,13 @@ def _proxy(http: aiohttp.ClientSession, url: str) -> Any:
     """Return the proxy on the way to *url*: of *http*, or of the environment if it heeds that."""
     if (own := getattr(http, "_default_proxy", None)) is not None:
         return own
-    parts = urlsplit(url)
     # Not by trust_env, with which aiohttp would send credentials of ~/.netrc.
-    if http.trust_env and not proxy_bypass(parts.hostname or ""):
-        return getproxies().get(parts.scheme)
-    return None
+    return _proxy_of_environment(url) if http.trust_env else None
+
+
+def _proxy_of_environment(url: str) -> str | None:
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 def _asked(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import time
 
-from typing import Any
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Final
 
 import requests
 
 from attrs import define, field
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 
 from kinto_orm.exceptions import AnswerLost, NotSent, TransportError
@@ -17,10 +19,13 @@ from kinto_orm.flow.messages import Now, Request, Response, Sleep, Step, Work
 from kinto_orm.transport.auth import Credentials, signer
 from kinto_orm.transport.files import Sink
 from kinto_orm.transport.forms import opened
-from kinto_orm.transport.wire import Outgoing, Server, Timeout, incoming
+from kinto_orm.transport.wire import Outgoing, Server, Timeout, incoming, refuse_unsendable
 
 
 logger: logging.Logger = logging.getLogger(__name__)
+
+#: How many connections are kept.
+_CONNECTIONS: Final = 64
 
 
 @define(eq=False)
@@ -47,7 +52,12 @@ class Blocking:
 
     @_http.default
     def _opened(self) -> requests.Session:
-        return requests.Session() if self.session is None else self.session
+        if self.session is None:
+            return _new_session()
+        if not isinstance(self.session, requests.Session):
+            msg = f"session must be an HTTPSession, or a session of requests, not {self.session!r}"
+            raise TypeError(msg)
+        return self.session
 
     def __attrs_post_init__(self) -> None:
         self.use(self.credentials)
@@ -56,7 +66,7 @@ class Blocking:
         """Have later requests be from *credentials*."""
         self.credentials, self._sign = credentials, signer(credentials)
         if credentials is None and self._http.auth is not None:
-            self._sign = self._http.auth
+            self._sign = signer(self._http.auth)
 
     def perform(self, step: Step) -> Any:
         """
@@ -94,16 +104,20 @@ class Blocking:
 
     def _exchanged(self, request: Request, out: Outgoing, data: Any) -> Response:
         session = _without_credentials(self._http) if out.foreign else self._http
+        prepared = _prepared(session, request, out, data)
+        if not out.foreign:
+            # Outside of what is translated: what goes wrong here is the caller's, or a secret.
+            prepared = self._sign(prepared)
+            prepared.prepare_content_length(prepared.body)
+            refuse_unsendable(request, prepared.headers)
+        stream = request.into is not None
+        way: Any = session.merge_environment_settings(prepared.url, {}, stream, None, None)
         try:
-            with session.request(
-                out.method,
-                out.url,
-                headers=out.headers,
-                data=data,
-                auth=_nobody if out.foreign else self._sign,
+            with session.send(
+                prepared,
                 timeout=(self.timeout.connect, self.timeout.read),
                 allow_redirects=False,
-                stream=request.into is not None,
+                **way,
             ) as reply:
                 if request.into is None or reply.status_code != 200:
                     body, saved = reply.content, None
@@ -114,6 +128,26 @@ class Blocking:
         if saved is not None:
             return Response(200, saved)
         return incoming(request, reply.status_code, reply.headers.items(), body)
+
+
+def _prepared(
+    session: requests.Session, request: Request, out: Outgoing, data: Any
+) -> requests.PreparedRequest:
+    """Return what is to be sent, not signed yet."""
+    made = requests.Request(out.method, out.url, out.headers, data=data, auth=_nobody)
+    try:
+        return session.prepare_request(made)
+    except requests.RequestException as error:
+        raise _translated(request, error) from error
+
+
+def _new_session() -> requests.Session:
+    """Return a session without memory, for as many threads as are usual."""
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
+    return session
 
 
 def _saved(reply: requests.Response, request: Request) -> dict[str, Any]:

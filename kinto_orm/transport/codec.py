@@ -51,9 +51,9 @@ def jsonable(value: Any) -> Any:
     kind = value.__class__
     if kind is str or kind is int or value is None:
         return value
-    if kind is dict:
+    if isinstance(value, dict):
         return {key: jsonable(item) for key, item in value.items()}
-    if kind is list or kind is tuple:
+    if isinstance(value, (list, tuple)):
         return [jsonable(item) for item in value]
     return value.isoformat() if isinstance(value, (date, datetime)) else value
 

@@ -108,7 +108,15 @@ def _parameter(name: str, value: Any) -> tuple[str, str]:
 
 
 def _value(operator: str, value: Any) -> str:
+    if operator == "has":
+        if value not in (True, False, "true", "false"):
+            msg = f"has_… must be True or False, not {value!r}"
+            raise UnsupportedQuery(msg)
+        return str(value).lower()
     if operator in ("in", "exclude"):
+        if isinstance(value, str) and "," in value:
+            msg = f"{operator}_… must be a list of values, not {value!r}: Kinto would split it"
+            raise UnsupportedQuery(msg)
         values = value if isinstance(value, list) else [value]
         if any(isinstance(each, (list, dict)) for each in values):
             msg = "Kinto cannot compare with a list of lists or objects: ask one by one"

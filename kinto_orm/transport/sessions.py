@@ -32,6 +32,7 @@ from kinto_orm.flow import (
     operation,
     retrying,
 )
+from kinto_orm.flow.drivers import Recorded
 from kinto_orm.flow.refusals import response_error
 from kinto_orm.transport import awaiting, blocking
 from kinto_orm.transport.auth import Credentials
@@ -172,12 +173,12 @@ class _SessionBase(RawRequests):
         *,
         http: Any = None,
     ) -> None:
-        self.headers: dict[str, str] = dict(headers or {})
+        self._headers: dict[str, str] = dict(headers or {})
         self.retry: RetryPolicy = _policy(retry, retry_after)
         self.dry_mode = dry_mode
         self.http = http
         self.known: Known = Known()
-        self._server = Server(server_url or "", self.headers)
+        self._server = Server(server_url or "", self._headers)
         self._pacing = Pacing()
         self._port: Any = self._transport(self._server, None, _timeout(timeout), http)
         self.auth = auth
@@ -198,10 +199,24 @@ class _SessionBase(RawRequests):
 
     @auth.setter
     def auth(self, auth: Credentials) -> None:
-        if hasattr(auth, "server_url"):
-            auth.server_url = self.server_url  # type: ignore[union-attr]  # As BrowserOAuth's.
+        if hasattr(auth, "server_url"):  # As BrowserOAuth's.
+            if auth.server_url not in ("", None, self.server_url):  # type: ignore[union-attr]
+                msg = "this login is at another server, which would get this one's token: make one"
+                raise InvalidRequest(msg)
+            auth.server_url = self.server_url  # type: ignore[union-attr]
         self._port.use(auth)
-        self.known.info = None  # It says who asks.
+        self.known = Known()  # It says who asks.
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return the headers of each request; they may be changed."""
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: Mapping[str, str]) -> None:
+        given = dict(headers)
+        self._headers.clear()
+        self._headers.update(given)
 
     @property
     def timeout(self) -> Timeout:
@@ -315,7 +330,7 @@ class AsyncHTTPSession(_SessionBase, Awaiting):
 class RecordingSession(RawRequests, Recording):
     """Records requests for a batch."""
 
-    def __init__(self, session: _SessionBase, recorded: list[Any]) -> None:
+    def __init__(self, session: _SessionBase, recorded: Recorded) -> None:
         super().__init__()
         self.recorded = recorded
         self.known: Known = session.known

@@ -7,6 +7,7 @@ A request becomes a method, a URL, headers and bytes; status, headers and bytes 
 from __future__ import annotations
 
 import platform
+import re
 
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
@@ -25,6 +26,9 @@ CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 30.0
 
 _JSON: Final = "application/json"
+
+#: A timestamp in a header; something on the way may call it weak (RFC 9110, section 8.8.3).
+ETAG: Final = re.compile(r'(?:W/)?"(\d+)"')
 
 #: What requests say that they come from.
 USER_AGENT: Final = f"kinto_orm/{version('kinto-orm')} Python/{platform.python_version()}"
@@ -96,6 +100,18 @@ def _merged(*layers: Mapping[str, str]) -> dict[str, str]:
     return dict(found.values())
 
 
+def refuse_unsendable(request: Request, headers: Mapping[str, str | bytes]) -> None:
+    """Refuse *headers* of which one cannot be sent; it may be a secret, and is not shown."""
+    for name, value in headers.items():
+        text = value.decode("latin-1") if isinstance(value, bytes) else value
+        if not _is_header(text):
+            msg = (
+                f"{request.method} {request.path} was not sent: the header {name!r} is not"
+                " printable ASCII; has a token a line break at its end?"
+            )
+            raise InvalidRequest(msg, request=request)
+
+
 def _without_slash(url: str) -> str:
     return url.rstrip("/")
 
@@ -163,6 +179,9 @@ def incoming(
             f" {names.get('location')!r}, and redirections are not followed: correct {wrong}"
         )
         raise KintoException(msg, request=request, response=Response(status, None, names))
+    if _is_cut(request, status, names):
+        msg = f"HEAD {request.path}: the answer is not whole"
+        raise AnswerLost(msg, request=request)
     if not body and (status >= 300 or status == 204 or request.method == "HEAD"):
         return Response(status, None, names)
     try:
@@ -176,3 +195,13 @@ def incoming(
             " server at server_url, and does that end in /v1?"
         )
         raise AnswerLost(msg, request=request) from None
+
+
+def _is_cut(request: Request, status: int, headers: Mapping[str, str]) -> bool:
+    """Tell whether an answer without a body lacks headers: where it ends, nothing else says."""
+    if request.method != "HEAD" or status != 200 or not request.path.startswith("/buckets"):
+        return False
+    if ETAG.fullmatch(headers.get("etag", "")) is None:
+        return True
+    is_counted = request.path.count("/") % 2 == 1 and not request.path.endswith("/history")
+    return is_counted and not headers.get("total-objects", "").isdigit()

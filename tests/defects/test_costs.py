@@ -38,7 +38,7 @@ def test_performance_clones_know_the_server(client: Any, proxy: FaultProxy) -> N
     for clone in clones:
         with clone.batch() as batch:
             batch.create_collection()
-            batch.create_record()
+            batch.create_collection(id=f"{clone.collection_name}-too")
         assert clone.server_info()["settings"]["batch_max_requests"] == 25
     assert client.server_info() == clones[0].server_info()
     paths = [path for _, path in proxy.calls]

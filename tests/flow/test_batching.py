@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinto_orm.exceptions import AnswerLost, ServerError, Unauthorized
+from kinto_orm.exceptions import AnswerLost, NotSent, ServerError, Unauthorized, UnsendableValue
 from kinto_orm.flow import Form, Headers, Request, Response
-from kinto_orm.flow.batching import chunks, outer, together_once
+from kinto_orm.flow.batching import Chunk, outer, together_once
 from kinto_orm.flow.messages import Download
 from kinto_orm.flow.recovering import MERGE_PATCH
 
@@ -37,6 +37,24 @@ def entry(request: Request) -> dict[str, Any]:
     return entry
 
 
+def chunks(requests: list[Request], limit: int) -> list[list[int]]:
+    """Return the indices of *requests* as they travel together: each chunk takes what it can."""
+    parted: list[list[int]] = []
+    chunk = Chunk(limit)
+    for index, request in enumerate(requests):
+        if not parted or not chunk.takes(request):
+            chunk = Chunk(limit)
+            assert chunk.takes(request)
+            parted.append([])
+        parted[-1].append(index)
+    return parted
+
+
+def puts(count: int) -> list[Request]:
+    """Return so many writes, which have nothing to do with each other."""
+    return [put(f"/{number}") for number in range(count)]
+
+
 class TestChunks:
     @pytest.mark.parametrize(
         ("count", "limit", "sizes"),
@@ -44,7 +62,7 @@ class TestChunks:
     )
     def test_limit(self, count: int, limit: int, sizes: list[int]) -> None:
         """B11: a batch holds no more requests than the server takes."""
-        parted = chunks([put("/x")] * count, limit)
+        parted = chunks(puts(count), limit)
         assert [len(chunk) for chunk in parted] == sizes
 
     def test_json_patch_alone_in_its_turn(self) -> None:
@@ -89,26 +107,91 @@ class TestChunks:
         assert chunks([put("/a"), request_, put("/b")], 25) == [[0, 1, 2]]
 
     @LAW
-    @given(
-        requests=st.lists(st.sampled_from([put("/x"), JSON_PATCH]), max_size=40),
-        limit=st.integers(1, 10),
-    )
-    def test_law(self, requests: list[Request], limit: int) -> None:
-        """Each request is in one chunk, in order; a chunk is neither empty nor too long."""
-        parted = chunks(requests, limit)
-        assert [index for chunk in parted for index in chunk] == list(range(len(requests)))
-        assert all(1 <= len(chunk) <= limit for chunk in parted)
-        assert all(
-            len(chunk) == 1
-            for chunk in parted
-            if any(isinstance(requests[index].body, list) for index in chunk)
-        )
-
-    @LAW
     @given(count=st.integers(0, 100), limit=st.integers(1, 30))
     def test_no_more_than_needed(self, count: int, limit: int) -> None:
         """There are as few chunks as can be."""
-        assert len(chunks([put("/x")] * count, limit)) == -(-count // limit)
+        assert len(chunks(puts(count), limit)) == -(-count // limit)
+
+
+RECORDS = "/buckets/b/collections/c/records"
+
+#: A small tree, with neighbours whose names only begin alike.
+TREE = [
+    "/buckets",
+    "/buckets/b",
+    "/buckets/bb",
+    "/buckets/b/groups/g",
+    "/buckets/b/collections/c",
+    RECORDS,
+    f"{RECORDS}/r",
+    f"{RECORDS}/rr",
+    f"{RECORDS}/s",
+]
+
+ANY = st.builds(
+    Request,
+    st.sampled_from(["GET", "HEAD", "PUT", "PUT", "DELETE"]),
+    st.sampled_from(TREE),
+    body=st.sampled_from([None, None, None, []]),
+)
+
+
+def related(one: Request, other: Request) -> bool:
+    """Tell whether the order of two requests matters."""
+    below = f"{one.path}/".startswith(f"{other.path}/")
+    above = f"{other.path}/".startswith(f"{one.path}/")
+    return (one.writes or other.writes) and (below or above)
+
+
+class TestRelated:
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (put(RECORDS), put(RECORDS)),
+            (put(f"{RECORDS}/r"), Request("GET", f"{RECORDS}/r")),
+            (Request("GET", f"{RECORDS}/r"), Request("DELETE", f"{RECORDS}/r")),
+            (put(f"{RECORDS}/r"), Request("GET", RECORDS, {"n": "1"})),
+            (put("/buckets/b"), put(f"{RECORDS}/r")),
+            (Request("DELETE", f"{RECORDS}/r/attachment"), put(f"{RECORDS}/r")),
+            (put(f"{RECORDS}/r"), Request("GET", "/buckets/b/history")),
+            (put(f"{RECORDS}/r"), Request("GET", "/buckets/b/collections/c/changeset")),
+            (put("/buckets/b"), Request("GET", "/permissions")),
+            (put(f"{RECORDS}/r"), Request("POST", "/__flush__", body={})),
+        ],
+    )
+    def test_apart(self, one: Request, other: Request) -> None:
+        """B3, B10: what is for one object, or for one above or below it, does not go together."""
+        assert chunks([one, other], 25) == [[0], [1]]
+        assert chunks([other, one], 25) == [[0], [1]]
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (put(f"{RECORDS}/r"), put(f"{RECORDS}/rr")),
+            (put("/buckets/b"), put("/buckets/bb")),
+            (put("/buckets/b/groups/g"), put("/buckets/b/collections/g")),
+            (Request("GET", RECORDS), Request("HEAD", RECORDS)),
+            (Request("GET", "/buckets/b"), Request("GET", RECORDS)),
+            (Request("GET", "/"), put("/buckets/b")),
+        ],
+    )
+    def test_together(self, one: Request, other: Request) -> None:
+        """Reads go together, and neighbours, whatever they are called."""
+        assert chunks([one, other], 25) == [[0, 1]]
+
+    @LAW
+    @given(requests=st.lists(ANY, max_size=40), limit=st.integers(1, 10))
+    def test_law(self, requests: list[Request], limit: int) -> None:
+        """A chunk takes as many as fit, up to the first that has to do with one in it."""
+        expected: list[list[int]] = []
+        for index, request in enumerate(requests):
+            last = [requests[each] for each in expected[-1]] if expected else []
+            alone = any(isinstance(each.body, list) for each in [*last, request])
+            fits = 0 < len(last) < limit and not alone
+            if not fits or any(related(each, request) for each in last):
+                expected.append([])
+            expected[-1].append(index)
+        assert chunks(requests, limit) == expected
 
 
 class TestOuter:
@@ -267,3 +350,39 @@ class TestTogetherOnce:
             Script(replies(Response(200, body))).run(together_once([put("/a"), put("/b")]))
         )
         assert [response.rehearsed for response in found] == [True, False]
+
+
+def picky(request: Request) -> Reply:
+    """Answer *request*, if each of its values can be sent."""
+    if "NaN" in str(request.body):
+        return UnsendableValue("n is NaN")
+    if request.path == "/batch":
+        return answered(*[201] * len(entries(request)))
+    return Response(201)
+
+
+class TestUnsendable:
+    """D1: a value that cannot be sent keeps its whole batch from being sent."""
+
+    @pytest.mark.parametrize("wrong", range(8))
+    def test_culprit(self, wrong: int) -> None:
+        """The batch is halved until it stands alone; the others are sent, in their order."""
+        requests = puts(8)
+        requests[wrong] = put(f"/{wrong}", n="NaN")
+        script = Script(picky)
+        found = said(script.run(together_once(requests)))
+        assert isinstance(found.pop(wrong), UnsendableValue)
+        assert found == [201] * 7
+        assert len(script.requests) == 7
+
+    def test_alone(self) -> None:
+        """A request that is alone is not tried again."""
+        error = UnsendableValue("n is NaN")
+        found, script = once([put("/a")], error)
+        assert found == [error]
+        assert len(script.requests) == 1
+
+    def test_connection_broke(self) -> None:
+        """When the first half is not answered, the second is not sent."""
+        found, _ = once(puts(4), UnsendableValue("no"), NotSent("no"))
+        assert [type(each).__name__ for each in found] == ["NotSent"] * 2 + ["NotAttempted"] * 2

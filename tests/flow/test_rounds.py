@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinto_orm.exceptions import AnswerLost, NotSent, ServerError
+from kinto_orm.exceptions import AnswerLost, NotSent, ServerError, UnsendableValue
 from kinto_orm.flow import Pacing, Request, Response, RetryPolicy, retrying
-from kinto_orm.flow.batching import Answer
 from kinto_orm.flow.recovering import MERGE_PATCH
 from kinto_orm.flow.rounds import certain
 
@@ -27,6 +26,7 @@ from .scripts import (
     in_the_way,
     put,
     replies,
+    responses,
     said,
     stored,
 )
@@ -234,68 +234,36 @@ class TestComeLate:
         assert "may be because of the first try" in str(found[0])
 
 
-class TestSeveralWritesToOneObject:
-    """The last of them is looked up for all: a look tells nothing of what was written before."""
+class TestConflict:
+    """B3: a 409 undoes what was before it."""
 
-    CHAINS = (
-        [Request("DELETE", A), put(A, n=1)],
-        [put(A, n=0), put(A, n=1)],
-        [put(A, n=0), Request("GET", A), put(A, n=1)],
-        [Request("DELETE", RECORDS), put(A, n=1)],
-        [Request("GET", RECORDS), put(A, n=1)],
-        [Request("DELETE", "/buckets/b/collections/c"), put(A, n=1)],
-    )
+    def test_sent_again(self) -> None:
+        """What was undone is sent again, as long as it takes."""
+        found, script = run([put(A), put(B), put(C)], answered(201, 409, 201), answered(201, 201))
+        assert found == [201, 201, 201]
+        assert sent(script)[1] == ["PUT a", "PUT b"]
 
-    @pytest.mark.parametrize("chain", CHAINS)
-    def test_applied(self, chain: list[Request]) -> None:
-        """If the last was applied, the others are not sent behind it; their answers are lost."""
-        found, script = run(chain, LOST, Response(*there(n=1)))
-        assert found == [*[LOST] * (len(chain) - 1), 200]
-        assert sent(script)[1:] == [["GET a"]]
+    def test_never_again(self) -> None:
+        """A policy of one attempt sends nothing again: all that was undone is a 409."""
+        once = RetryPolicy(attempts=1)
+        found, script = run([put(A), put(B), put(C)], answered(201, 409, 201), policy=once)
+        assert found == [409, 409, 201]
+        assert script.pauses == []
 
-    @pytest.mark.parametrize("chain", CHAINS)
-    def test_not_applied(self, chain: list[Request]) -> None:
-        """If it was not, all are sent again, in their order."""
-        found, script = run(chain, LOST, Response(404), answered(*[200] * len(chain)))
-        assert found == [200] * len(chain)
-        assert sent(script)[2] == sent(script)[0]
+    def test_more_patience_than_attempts(self) -> None:
+        """Other policies do not limit it: other writers may keep a collection busy."""
+        given = [*[answered(201, 409)] * 6, answered(201, 201)]
+        assert run([put(A), put(B)], *given, policy=RetryPolicy(attempts=2))[0] == [201, 201]
 
-    def test_unknown(self) -> None:
-        """If its look fails, none is sent."""
-        chain, policy = [put(A, n=0), put(A, n=1)], RetryPolicy(attempts=2)
-        found, script = run(chain, LOST, LOST, policy=policy)
-        assert found == [LOST, LOST]
-        assert len(script.requests) == 2
-
-    def test_deleted_with_its_parent(self) -> None:
-        """What was written to a child is gone with the parent."""
-        parent = Request("DELETE", "/buckets/b/collections/c")
-        found, _ = run([put(A, n=1), parent], LOST, Response(404))
-        assert found == [LOST, 200]
-
-    def test_attachment(self) -> None:
-        """A file that is removed changes its record."""
-        removal = Request("DELETE", f"{A}/attachment")
-        found, _ = run([put(A, n=1), removal], LOST, Response(*there(n=1)))
-        assert found == [LOST, 204]
-
-    def test_parents_and_children(self) -> None:
-        """What is written to a parent does not hide what was written to a child, nor reversely."""
-        parent = put("/buckets/b/collections/c", n=1)
-        looks = answered(there(n=1), there(n=1))
-        for requests in ([parent, put(A, n=1)], [put(A, n=1), parent]):
-            found, script = run(requests, LOST, looks)
-            assert found == [200, 200]
-            assert len(script.requests) == 2
-
-    def test_not_overtaken(self) -> None:
-        """One by one, what is lost once more is not overtaken by what comes behind it."""
-        chain = [put(A, n=0), Request("DELETE", A)]
-        look = Response(*there(n=5))
-        given: list[Reply] = [LOST, look, LOST, look, LOST, look, Response(201), Response(200)]
-        found, script = run(chain, *given)
-        assert found == [201, 200]
-        assert sent(script)[4:] == [["PUT a"], ["GET a"], ["PUT a"], ["DELETE a"]]
+    @pytest.mark.parametrize("attempts", [1, 5])
+    def test_unsendable(self, attempts: int) -> None:
+        """What cannot be sent was not undone: its error stays what it is."""
+        error = UnsendableValue("n is NaN")
+        requests = [put(A), put(B), put(C), put(D)]
+        given: list[Reply] = [error, error, Response(201), error, answered(201, 409)]
+        again = [answered(201, 201, 201)] if attempts > 1 else []
+        found, _ = run(requests, *given, *again, policy=RetryPolicy(attempts=attempts))
+        assert found == ([201, error, 201, 201] if attempts > 1 else [409, error, 409, 409])
 
 
 class TestTravelsAlone:
@@ -311,19 +279,20 @@ class TestTravelsAlone:
         assert sent(script) == [["PATCH a"], ["GET a"]]
 
 
-WRITES = st.builds(
-    lambda method, path, n: Request(
-        method, path, body=None if method == "DELETE" else {"data": {"n": n}}
-    ),
-    st.sampled_from(["PUT", "PUT", "DELETE"]),
-    st.sampled_from([A, B, C]),
-    st.integers(0, 2),
-)
+@st.composite
+def writes(draw: st.DrawFn) -> list[Request]:
+    """Draw writes of different objects."""
+    paths = draw(st.permutations([A, B, C, D, "/buckets/x", "/buckets/y/groups/g"]))
+    methods = draw(st.lists(st.sampled_from(["PUT", "PUT", "DELETE"]), min_size=1, max_size=6))
+    return [
+        Request(method, path, body=None if method == "DELETE" else {"data": {"n": number}})
+        for number, (method, path) in enumerate(zip(methods, paths, strict=False))
+    ]
 
 
 @LAW
 @given(
-    requests=st.lists(WRITES, min_size=1, max_size=6),
+    requests=writes(),
     fates=st.lists(st.sampled_from(["answer", "request", "refused", "failed"]), max_size=8),
     transactional=st.booleans(),
 )
@@ -331,8 +300,7 @@ def test_law(requests: list[Request], fates: list[str], transactional: bool) -> 
     """
     Whatever gets lost: with no other writer, all ends as if nothing had been lost.
 
-    Nothing is reported as refused that was applied; the answers that are missing are of what was
-    written over since.
+    Nothing is reported as refused that was applied, and no answer is missing.
     """
     kind = Postgresql if transactional else Memory
     start = {A: {"n": 0, "last_modified": 1}, B: {"n": 1, "last_modified": 2}}
@@ -341,13 +309,9 @@ def test_law(requests: list[Request], fates: list[str], transactional: bool) -> 
         undisturbed(request)
     script = Script(Lossy(server, iter(fates)))
     flow = certain(requests, 25, RetryPolicy(attempts=30, budget=1e9))
-    found: list[Answer] = script.run(retrying(flow, STEADY, Pacing()))
+    found = responses(script.run(retrying(flow, STEADY, Pacing())))
     assert {path: each["n"] for path, each in server.documents.items()} == {
         path: each["n"] for path, each in undisturbed.documents.items()
     }
-    for index, answer in enumerate(found):
-        if isinstance(answer, Response):
-            assert answer.status < 300 or requests[index].method == "DELETE"
-        else:
-            behind = [each.path for each in requests[index + 1 :]]
-            assert requests[index].path in behind
+    for request, answer in zip(requests, found, strict=True):
+        assert answer.status < 300 or request.method == "DELETE"

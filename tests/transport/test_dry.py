@@ -146,4 +146,4 @@ class TestClients:
             assert deleted.result() == {"id": bucket, "deleted": True}
             assert read.result()["data"]["a"] == 1
             sent = [entry for request in proxy.requests for entry in request.entries]
-            assert sent == [("GET", "/v1/"), ("GET", f"/buckets/{bucket}")]
+            assert sent == [("GET", "/v1/"), ("GET", f"/v1/buckets/{bucket}")]

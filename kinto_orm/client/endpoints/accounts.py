@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import attrs
+
 from kinto_orm.client.endpoints import listing, objects
 from kinto_orm.client.endpoints.listing import Asked
 from kinto_orm.client.endpoints.objects import Id, Object, content
 from kinto_orm.client.endpoints.server import ServerEndpoints
 from kinto_orm.client.paths import path_of
-from kinto_orm.exceptions import InvalidRequest, existing_of
+from kinto_orm.exceptions import InvalidRequest, KintoException, existing_of
 from kinto_orm.flow import Document, Flow, Program, Request, operation
 
 
@@ -90,9 +92,14 @@ def _written(
         msg = f"a password can have {_LONGEST_PASSWORD} bytes in UTF-8: the server fails at more"
         raise InvalidRequest(msg)
     body = {"data": {**(data or {}), "password": password}}
-    response = yield (request := Request(method, path_of("account", id=id), {}, headers, body))
-    _without_password(existing_of(response) or {})
-    content(request, response)
+    request = Request(method, path_of("account", id=id), {}, headers, body)
+    try:
+        response = yield request
+        _without_password(existing_of(response) or {})
+        content(request, response)
+    except KintoException as error:
+        error.request = attrs.evolve(request, body=None)  # Errors are logged, and pickled.
+        raise
     return _shown(response.body)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -38,6 +38,7 @@ class Asked:
         if_none_match: The timestamp of the list as it is known.
         snapshot: Whether all pages must be of one moment (T4).
         key: What tells the items of the list apart.
+        raw: More parameters, ready to be sent.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Asked:
     if_none_match: IfMatch = None
     snapshot: bool = False
     key: str = "id"
+    raw: Sequence[tuple[str, str]] = ()
 
     @property
     def is_hopeless(self) -> bool:
@@ -62,7 +64,7 @@ class Asked:
             for name, value in self.filters.items()
             if not (name.startswith("exclude_") and _is_empty(value))
         }
-        return parameters(given)
+        return [*parameters(given), *self.raw]
 
 
 def _is_empty(value: Any) -> bool:
@@ -142,7 +144,7 @@ def count(path: str, filters: Mapping[str, Any]) -> Program[int]:
 def timestamp(path: str) -> Program[str]:
     """Return the timestamp of a list, as digits."""
     response: Response = yield (request := Request("HEAD", path))
-    return accepted(request, response).headers["etag"].strip('"')
+    return accepted(request, response).headers["etag"].removeprefix("W/").strip('"')
 
 
 def delete_all(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeAlias, TypedDict
+from uuid import UUID
 
 from kinto_orm.client.paths import plain_id
 from kinto_orm.exceptions import AnswerLost, InvalidRequest
@@ -25,7 +26,7 @@ Permissions: TypeAlias = dict[str, list[str]]
 IfMatch: TypeAlias = int | str | None
 
 #: An id.  An integer stands for its decimal digits.
-Id: TypeAlias = str | int
+Id: TypeAlias = str | int | UUID
 
 
 class Object(TypedDict):
@@ -104,7 +105,7 @@ def patch(
     if not isinstance(changes, PatchType):
         msg = f"changes must be a BasicPatch, MergePatch or JSONPatch, not {changes!r}"
         raise TypeError(msg)
-    known = original if original is not None else getattr(changes, "data", None)
+    known = next((each for each in (original, data, getattr(changes, "data", None)) if each), None)
     headers = precondition(known, safe=safe, if_match=if_match)
     headers["Content-Type"] = changes.content_type
     body = jsonable(changes.body) if isinstance(changes.body, list) else _sendable(changes.body)
@@ -139,7 +140,7 @@ def precondition(data: Document | None, *, safe: bool | None, if_match: IfMatch)
     """
     if safe is False:
         return {}
-    stamp = if_match if if_match is not None else (data or {}).get("last_modified")
+    stamp = if_match if if_match is not None else documented(data).get("last_modified")
     return {} if stamp is None else {"If-Match": etag(stamp)}
 
 
@@ -194,11 +195,33 @@ def _body(data: Document | None, permissions: Permissions | None) -> dict[str, A
 
 def _sendable(body: dict[str, Any]) -> dict[str, Any]:
     """Return *body* as JSON can hold it, with its id as the path has it."""
-    data = body.get("data")
-    if data is not None and "__permissions__" in data:
+    if "__permissions__" in documented(body.get("data")):
         msg = "data must not hold the key '__permissions__': Kinto would take it for permissions"
         raise InvalidRequest(msg)  # P6.
     sendable: dict[str, Any] = jsonable(body)
-    if isinstance(sendable.get("data"), dict) and "id" in sendable["data"]:
+    if "id" in (sendable.get("data") or {}):
         sendable["data"]["id"] = plain_id(sendable["data"]["id"])
+    if "permissions" in body:
+        sendable["permissions"] = _listed(body["permissions"])
     return sendable
+
+
+def _listed(permissions: Any) -> Permissions:
+    """Return *permissions* with lists of principals, which may be given as sets."""
+    if not isinstance(permissions, Mapping) or any(
+        isinstance(p, str) for p in permissions.values()
+    ):
+        msg = f"permissions must be lists of principals by permission, not {permissions!r}"
+        raise InvalidRequest(msg)
+    return {
+        name: sorted(found) if isinstance(found, (set, frozenset)) else list(found)
+        for name, found in permissions.items()
+    }
+
+
+def documented(data: Any) -> Mapping[str, Any]:
+    """Return *data*, or an empty document if it is None; refuse what is none."""
+    if data is not None and not isinstance(data, Mapping):
+        msg = f"data must be a dictionary, not {data!r}"
+        raise InvalidRequest(msg)
+    return {} if data is None else data

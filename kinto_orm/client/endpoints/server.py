@@ -6,10 +6,11 @@ from typing import Any
 
 from kinto_orm.client.endpoints import listing
 from kinto_orm.client.endpoints.listing import Asked
-from kinto_orm.client.endpoints.objects import Id, accepted, refuse
+from kinto_orm.client.endpoints.objects import Id, accepted, documented, refuse
 from kinto_orm.client.paths import path_of
-from kinto_orm.exceptions import InvalidRequest
+from kinto_orm.exceptions import AnswerLost, InvalidRequest
 from kinto_orm.flow import Document, Flow, Program, Request, operation
+from kinto_orm.transport.params import raw_parameters
 from kinto_orm.transport.sessions import Known
 
 
@@ -118,7 +119,7 @@ class ServerEndpoints:
 
         Args:
             exclude_resource_names: Kinds to leave out: ``["record"]``.
-            params: Filters, as a dictionary.
+            params: Parameters as a dictionary, whose texts go as they are.
             filters: Filters, as for `get_records`.
 
         Returns:
@@ -127,12 +128,15 @@ class ServerEndpoints:
         Raises:
             NotFound: If the server does not have that endpoint.
         """
-        asked = {**(params or {}), **filters}
+        asked = dict(filters)
         if exclude_resource_names:
             asked["exclude_resource_name"] = list(exclude_resource_names)
         # The ids of objects of different kinds may be the same: only these are each one's own.
-        asked.setdefault("_sort", "uri")
-        return (yield from listing.read_all(Asked(path_of("permissions"), asked, key="uri")))
+        if "_sort" not in (params or {}):
+            asked.setdefault("_sort", "uri")
+        raw = raw_parameters(params or {})
+        path = path_of("permissions")
+        return (yield from listing.read_all(Asked(path, asked, key="uri", raw=raw)))
 
     def get_endpoint(
         self,
@@ -179,7 +183,11 @@ def server_root(known: Known, *, refresh: bool = False) -> Flow[dict[str, Any]]:
     """Return what the server says of itself, which is asked once."""
     if known.info is None or refresh:
         response = yield (request := Request("GET", path_of("root")))
-        known.info = accepted(request, response).body
+        info = accepted(request, response).body
+        if not isinstance(info, dict):
+            msg = f"GET /: this is not a Kinto server, which says: {info!r:.80}"
+            raise AnswerLost(msg, request=request, response=response)
+        known.info = info
     assert known.info is not None
     return known.info
 
@@ -201,4 +209,4 @@ def either(kind: str, id: Id | None, alias: Id | None, data: Document | None = N
         msg = f"which {kind}? Both id={id!r} and {kind}={alias!r} are given"
         raise InvalidRequest(msg)
     found = alias if id is None else id
-    return (data or {}).get("id") if found is None else found
+    return documented(data).get("id") if found is None else found
