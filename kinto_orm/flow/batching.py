@@ -75,8 +75,8 @@ class Chunk:
     """
     What travels together: *limit* requests at the most, none of which has to do with another.
 
-    Two have to do with each other if either writes, and they are for the same object, or for one
-    above or below the other.
+    Two have to do with each other if either writes, or leads to a write, and they are for the same
+    object, or for one above or below the other.
     """
 
     def __init__(self, limit: int) -> None:
@@ -88,9 +88,10 @@ class Chunk:
         alone, place = travels_alone(request), _place(request)
         if self._left == 0 or (alone and (self._read or self._written)):
             return False
-        if self._written.touch(place) or (request.writes and self._read.touch(place)):
+        writes = request.writes or request.leads
+        if self._written.touch(place) or (writes and self._read.touch(place)):
             return False
-        (self._written if request.writes else self._read).add(place)
+        (self._written if writes else self._read).add(place)
         self._left = 0 if alone else self._left - 1
         return True
 

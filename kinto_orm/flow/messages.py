@@ -103,6 +103,7 @@ class Request:
         settled: Whether who makes it takes care of a 409, and of a lost answer, so that nobody
             else has to.
         once: Whether it is made only once, whatever comes.
+        leads: Whether a write is to follow, by the same operation and to the same object.
         into: Where the body of the answer is written to, if not into the response.
         url: A whole URL to ask instead of the path.  It gets neither credentials nor the headers
             of the client.
@@ -115,6 +116,7 @@ class Request:
     body: Any = field(default=None, repr=False)
     settled: bool = field(default=False, eq=False, repr=False)
     once: bool = field(default=False, eq=False, repr=False)
+    leads: bool = field(default=False, eq=False, repr=False)
     into: Download | None = field(default=None, kw_only=True)
     url: str | None = field(default=None, kw_only=True)
 

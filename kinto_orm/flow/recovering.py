@@ -96,10 +96,12 @@ def _is_untouched(request: Request, there: Document) -> bool:
     return request.headers.get("If-Match") == f'"{stamp}"'
 
 
-def _deleted(path: str, response: Response) -> Response:
+def _deleted(path: str, response: Response) -> Response | None:
     """Return what stands for the answer to a deletion: a tombstone, whose time is not known."""
     if response.status == 404:
         return Response(200, {"data": {"id": path.rpartition("/")[2], "deleted": True}})
+    if path.count("/") > 2:
+        return None
     # A bucket that is gone is a 403, like one that the user may not see (P4).
     msg = f"DELETE {path}: it cannot be told whether this was applied"
     raise OutcomeUnknown(msg)

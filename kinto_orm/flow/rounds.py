@@ -81,8 +81,7 @@ def together(
             if pending.step is not None:
                 pending.end(_interrupted(pending.step, error))
         for pending in waiting:
-            if pending.step is not None:
-                _keep_back(pending, error)
+            _keep_back(pending, error)
         raise
 
 

@@ -182,13 +182,31 @@ class TestFailures:
         assert len(counted.get_records()) == 50
 
     def test_unsendable(self, counted: Client, proxy: FaultProxy) -> None:
-        """D1: a value that cannot be sent is refused; nothing of its batch is sent."""
+        """D1: a value that cannot be sent is refused; the other operations are done."""
         with pytest.raises(KintoBatchException) as caught, counted.batch() as batch:  # noqa: PT012
-            batch.create_record(id="a", data={"n": 1})
+            first = batch.create_record(id="a", data={"n": 1})
             wrong = batch.create_record(id="b", data={"n": float("nan")})
+            batch.create_record(id="c", data={"n": 3})
+            batch.create_record(id="d", data={"n": 4})
+        assert caught.value.exceptions == [wrong.error]
         assert isinstance(wrong.error, UnsendableValue)
-        assert wrong.error in caught.value.exceptions
-        assert sent(proxy) == []
+        assert first.result()["data"]["n"] == 1
+        assert sent(proxy) == [[("PUT", "c"), ("PUT", "d")]]
+        assert {each["id"] for each in counted.get_records()} == set("acd")
+
+    def test_too_late(self, counted: Client, proxy: FaultProxy) -> None:
+        """Behind its block a batch refuses calls, of its clones as well: they would not be sent."""
+        with counted.batch() as batch:
+            batch.create_record(id="a")
+            other = batch.clone(collection="others")
+        proxy.forget()
+        with pytest.raises(RuntimeError, match="comes too late"):
+            batch.get_record(id="a")
+        with pytest.raises(RuntimeError, match="comes too late"):
+            other.get_record(id="a")
+        with pytest.raises(RuntimeError, match="comes too late"):
+            batch.session.request("get", "/")
+        assert proxy.calls == []
 
     def test_hashes_of_passwords(self, driver: Driver, accounts: KintoServer, bucket: str) -> None:
         """D6: the answers of a batch have none of the hashes that the server gives."""
@@ -258,6 +276,27 @@ class TestRequests:
             [("PUT", "a"), ("PUT", "b"), ("PUT", "c")],
             [("GET", "a"), ("GET", "b")],
         ]
+
+    def test_related(self, counted: Client, proxy: FaultProxy) -> None:
+        """B3, B10: what is for the same object, or for one above it, is in another request."""
+        with counted.batch() as batch:
+            batch.create_record(id="a", data={"n": 1})
+            batch.create_record(id="b")
+            batch.patch_record(id="a", data={"n": 2})
+            listed = batch.get_records()
+            batch.delete_records()
+            batch.create_record(id="c")
+        assert [method for method, _ in proxy.calls] == [
+            "GET",
+            "POST",
+            "PATCH",
+            "GET",
+            "DELETE",
+            "PUT",
+        ]
+        assert sent(proxy) == [[("PUT", "a"), ("PUT", "b")]]
+        assert {each["id"]: each.get("n") for each in listed.result()} == {"a": 2, "b": None}
+        assert [each["id"] for each in counted.get_records()] == ["c"]
 
     def test_json_patch(self, counted: Client, proxy: FaultProxy) -> None:
         """B1: a JSON Patch parts a batch in two."""

@@ -101,6 +101,10 @@ class TestAnswer:
         pending = answered(recorded(2), REFUSAL, OBJECT)
         assert pending.answer == {"status": 200, "headers": {"etag": "5"}, "body": OBJECT.body}
 
+    def test_headers(self) -> None:
+        """Its headers are found by their names in any case."""
+        assert answered(recorded(1), OBJECT).answer["headers"]["ETag"] == "5"
+
     def test_refusal(self) -> None:
         """It may be a refusal."""
         pending = answered(recorded(1), REFUSAL)
@@ -121,3 +125,26 @@ class TestAnswer:
     def test_not_needed(self) -> None:
         """Where none was needed, it is empty."""
         assert recorded(0, {}).answer["status"] is None
+
+
+class TestEnd:
+    def test_is_final(self) -> None:
+        """An operation that would go on after an error does not, if it is ended with that."""
+        log: list[str] = []
+
+        def flow() -> Program[str]:
+            try:
+                yield Request("GET", "/a")
+            except KintoException:
+                yield Request("GET", "/b")
+            finally:
+                log.append("closed")
+            return "never"
+
+        pending, error = Pending(flow()), AnswerLost("lost")
+        pending.end(error)
+        assert pending.step is None
+        assert pending.error is error
+        assert log == ["closed"]
+        with pytest.raises(AnswerLost):
+            pending.result()

@@ -136,6 +136,21 @@ class TestRecording:
             batch.walk(pages=2)  # type: ignore[call-overload]
         assert batch.recorded == []
 
+    def test_too_late(self) -> None:
+        """A call after the end of its batch is refused: nobody would send it."""
+        batch = Endpoints()
+        pending = batch.ask("/x")
+        batch.recorded.closed = True
+        with pytest.raises(RuntimeError, match=r"ask\(\) comes too late: its batch has ended"):
+            batch.ask("/y")
+        assert batch.recorded == [pending]
+
+    def test_ends_for_itself(self) -> None:
+        """The end of one batch is not that of another."""
+        ended, batch = Endpoints(), Endpoints()
+        ended.recorded.closed = True
+        assert batch.recorded == [batch.ask("/x")]
+
     def test_repr(self) -> None:
         """A handle shows what it waits for, or what came of it."""
         pending = Endpoints().ask("/x")

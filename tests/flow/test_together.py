@@ -230,9 +230,11 @@ class TestFailures:
         assert results(recorded) == [ServerError, ServerError, NotAttempted]
 
     def test_later_rounds(self) -> None:
-        """A second request that is not answered is an error of its operation, and stops others."""
-        recorded = [ask(put("/a"), put("/aa")), ask(put("/b")), ask(put("/c"))]
-        run(recorded, answered(201, 201), Response(201), AnswerLost("lost"), limit=2)
+        """What got no answer in a later round fails; what is behind it is not sent."""
+        recorded = [ask(put("/a"), put("/aa")), ask(put("/b")), ask(put("/c")), ask(put("/d"))]
+        script = run(recorded, answered(201, 201), NotSent("no"), limit=2)
+        assert results(recorded) == [NotSent, [201], NotSent, NotAttempted]
+        assert entries(script.requests[1]) == ["PUT /aa", "PUT /c"]
 
     def test_flows_are_closed(self) -> None:
         """However operations end, their flows are closed."""
@@ -259,14 +261,6 @@ class TestFailures:
         run(recorded, Response(413), answered(201, 201), end)
         for each in recorded[:2]:
             assert each.error is None or isinstance(each.error, UNKNOWN)
-
-    def test_interruption(self) -> None:
-        """An interruption is nobody's error: it passes, and no result is made up."""
-        recorded = [ask(put("/a")), ask(put("/b"))]
-        with pytest.raises(KeyboardInterrupt):
-            run(recorded, KeyboardInterrupt())
-        with pytest.raises(RuntimeError):
-            recorded[0].result()
 
 
 def test_on_a_model() -> None:

@@ -160,7 +160,7 @@ class AttachmentEndpoints(ServerEndpoints):
         Raises:
             RecordNotFound: If there is no such record.
         """
-        there = yield from fetch(self._path("record", bucket, collection, id=id))
+        there = yield from fetch(self._path("record", bucket, collection, id=id), leads=True)
         if there["data"].get("attachment") is None:
             return
         path = self._path("attachment", bucket, collection, id=id)

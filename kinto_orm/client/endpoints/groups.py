@@ -288,7 +288,7 @@ def _principals(members: Iterable[str]) -> list[str]:
 def _with_members(path: str, changed: Callable[[list[str]], list[str]]) -> Flow[Object]:
     """Give the group at *path* the members that *changed* makes of those that it has."""
     for left in reversed(range(_TRIES)):
-        group = yield from objects.fetch(path)
+        group = yield from objects.fetch(path, leads=True)
         there: list[str] = group["data"].get("members", [])
         members = changed(there)
         if members == there:

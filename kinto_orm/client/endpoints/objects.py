@@ -37,11 +37,15 @@ class Object(TypedDict):
 
 
 def fetch(
-    path: str, params: Mapping[str, Any] | None = None, if_none_match: IfMatch = None
+    path: str,
+    params: Mapping[str, Any] | None = None,
+    if_none_match: IfMatch = None,
+    *,
+    leads: bool = False,
 ) -> Flow[Object]:
-    """Return the object at *path*."""
-    headers = unless(if_none_match)
-    response = yield (request := Request("GET", path, parameters(params or {}), headers))
+    """Return the object at *path*; *leads* says whether a write is to follow."""
+    asked, headers = parameters(params or {}), unless(if_none_match)
+    response = yield (request := Request("GET", path, asked, headers, leads=leads))
     content(request, response)
     found: Object = response.body
     return found
