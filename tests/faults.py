@@ -227,12 +227,23 @@ class FaultProxy:
         return self._fault(when, nth, times, lose)
 
     def truncate_answer(
-        self, *, when: Predicate | None = None, nth: int = 1, times: int | None = 1
+        self,
+        *,
+        behind: bytes | None = None,
+        when: Predicate | None = None,
+        nth: int = 1,
+        times: int | None = 1,
     ) -> Fault:
-        """Forward the request, but close the connection in the middle of the answer's body."""
+        """
+        Forward the request, but close the connection in the middle of the answer.
+
+        That is in the middle of its body, if it has one; or *behind* what is to be the last of it.
+        """
 
         def truncate(ask: _Ask) -> bytes:
             head, body = ask().encoded()
+            if behind is not None:
+                return head[: head.index(behind) + len(behind)]
             return head + body[: len(body) // 2] if body else head[: len(head) // 2]
 
         return self._fault(when, nth, times, truncate)

@@ -95,7 +95,8 @@ class Awaiting:
         out = self.server.outgoing(request)
         http = self._opened()
         if out.foreign:
-            way = _proxy(http, out.url)
+            is_mine = http is not self.session
+            way = _proxy_of_environment(out.url) if is_mine else _proxy(http, out.url)
             async with _without_credentials(http) as bare:
                 return await self._exchanged(bare, request, out, None, way)
         way = self._way

@@ -200,7 +200,8 @@ class _SessionBase(RawRequests):
     @auth.setter
     def auth(self, auth: Credentials) -> None:
         if hasattr(auth, "server_url"):  # As BrowserOAuth's.
-            if auth.server_url not in ("", None, self.server_url):  # type: ignore[union-attr]
+            known = (auth.server_url or "").rstrip("/")  # type: ignore[union-attr]
+            if known not in ("", self.server_url):
                 msg = "this login is at another server, which would get this one's token: make one"
                 raise InvalidRequest(msg)
             auth.server_url = self.server_url  # type: ignore[union-attr]

@@ -32,7 +32,16 @@ URL: Final = "http://kinto.invalid/v1"
 
 #: What a client looks at, of what the server says.
 HEADERS: Final = frozenset(
-    {"content-type", "etag", "last-modified", "next-page", "total-objects", "alert", "backoff"}
+    {
+        "content-type",
+        "etag",
+        "last-modified",
+        "next-page",
+        "total-objects",
+        "total-records",
+        "alert",
+        "backoff",
+    }
 )
 
 

@@ -9,19 +9,32 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import attrs
-
 from kinto_orm.client.endpoints import listing, objects
 from kinto_orm.client.endpoints.listing import Asked
 from kinto_orm.client.endpoints.objects import Id, Object, content
 from kinto_orm.client.endpoints.server import ServerEndpoints
 from kinto_orm.client.paths import path_of
-from kinto_orm.exceptions import InvalidRequest, KintoException, existing_of
+from kinto_orm.exceptions import InvalidRequest, existing_of
 from kinto_orm.flow import Document, Flow, Program, Request, operation
 
 
 #: The most bytes of a password that the server can hash; more make it fail (D6).
 _LONGEST_PASSWORD: Final = 72
+
+
+class _Confidential(dict[str, Any]):
+    """
+    A body with a password, which is sent, and neither shown nor pickled.
+
+    Requests are part of errors, which are logged and go to other processes: those of a batch have
+    the bodies of all that is in it.
+    """
+
+    def __repr__(self) -> str:
+        return "<confidential>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, ()
 
 
 class AccountEndpoints(ServerEndpoints):
@@ -91,15 +104,10 @@ def _written(
     if len(password.encode()) > _LONGEST_PASSWORD:
         msg = f"a password can have {_LONGEST_PASSWORD} bytes in UTF-8: the server fails at more"
         raise InvalidRequest(msg)
-    body = {"data": {**(data or {}), "password": password}}
-    request = Request(method, path_of("account", id=id), {}, headers, body)
-    try:
-        response = yield request
-        _without_password(existing_of(response) or {})
-        content(request, response)
-    except KintoException as error:
-        error.request = attrs.evolve(request, body=None)  # Errors are logged, and pickled.
-        raise
+    body = _Confidential(data={**(data or {}), "password": password})
+    response = yield (request := Request(method, path_of("account", id=id), {}, headers, body))
+    _without_password(existing_of(response) or {})
+    content(request, response)
     return _shown(response.body)
 
 
