@@ -136,7 +136,7 @@ class TestWriters:
         client = driver.client(
             kinto.url, auth=kinto.auth, bucket=raw.bucket_name, collection="things"
         )
-        rounds = [[f"mine-{round_}-{n}" for n in range(100)] for round_ in range(2)]
+        rounds = [[f"mine-{n}" for n in range(100)]]
         there = [id for ids in rounds for id in ids[::20]]
         with raw.batch() as batch:
             for id in there:
