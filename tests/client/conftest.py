@@ -21,9 +21,9 @@ way = ways.way
 
 
 @pytest.fixture
-def store(way: Way, servers: Callable[[str], KintoServer]) -> KintoServer:
-    """Give a server with all that it takes; for batches, one that stores in a database."""
-    return servers("postgresql+history" if isinstance(way, ways.Batched) else "memory+history")
+def store(servers: Callable[[str], KintoServer]) -> KintoServer:
+    """Give a server with all that it takes."""
+    return servers("memory+history")
 
 
 @pytest.fixture

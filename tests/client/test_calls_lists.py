@@ -69,14 +69,16 @@ def kind(request: pytest.FixtureRequest, caller: Client) -> Kind:
 class TestEachKind:
     def test_list(self, kind: Kind) -> None:
         """A list has the data of all that the user may see, the newest first."""
+        before = len(kind.call("get_{}s"))  # Other tests may have left buckets that all may read.
         kind.make(["a", "b", "c"])
-        assert kind.ids(kind.all()) == ["c", "b", "a"]
-        assert len(kind.call("get_{}s")) == 3 + kind.before
+        assert [id for id in kind.ids(kind.all()) if len(id) == 1] == ["c", "b", "a"]
+        assert len(kind.call("get_{}s")) == 3 + before
 
     def test_count(self, kind: Kind) -> None:
         """To count, nothing is read; filters count as well."""
+        before = kind.call("count_{}s")
         kind.make(["a", "b", "c"])
-        assert kind.call("count_{}s") == 3 + kind.before
+        assert kind.call("count_{}s") == 3 + before
         assert kind.call("count_{}s", even=True) == 2
         assert kind.call("count_{}s", in_n=[]) == 0
 
@@ -154,7 +156,9 @@ class TestEachKind:
             kind.call("delete_{}s", if_match=stamps[0])
         assert len(kind.call("delete_{}s", if_match=stamps[1])) == 2 + kind.before
         if kind.name != "record":  # Those of a bucket that is gone cannot be listed.
-            assert kind.client.get_buckets() == [] or kind.call("get_{}s") == []
+            own = str(kind.client.bucket_name)
+            left = [each["id"] for each in kind.client.get_buckets()]
+            assert own not in left or kind.call("get_{}s") == []
 
 
 class TestRecords:
