@@ -14,7 +14,6 @@ The rules, by their numbers in docs/protocol.md:
 - B7: a conditional GET would make the whole batch a 500, if the answer is a 304: it goes alone.
 - B8: a path with ``/batch`` in it is refused, so that one letter of it is percent-encoded.
 - B9: headers of the outer request would be inherited by all, so that it has none.
-
 - B3, B10: what has to do with each other does not travel together (`Chunk`).
 
 A whole batch that is refused (400, 413) was not applied.  It is halved until the request that is

@@ -109,10 +109,11 @@ def _parameter(name: str, value: Any) -> tuple[str, str]:
 
 def _value(operator: str, value: Any) -> str:
     if operator == "has":
-        if value not in (True, False, "true", "false"):
+        text = str(value).lower()
+        if text not in ("true", "false"):  # 1 is neither, though it equals True.
             msg = f"has_… must be True or False, not {value!r}"
             raise UnsupportedQuery(msg)
-        return str(value).lower()
+        return text
     if operator in ("in", "exclude"):
         if isinstance(value, str) and "," in value:
             msg = f"{operator}_… must be a list of values, not {value!r}: Kinto would split it"
