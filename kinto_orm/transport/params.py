@@ -109,11 +109,10 @@ def _parameter(name: str, value: Any) -> tuple[str, str]:
 
 def _value(operator: str, value: Any) -> str:
     if operator == "has":
-        text = str(value).lower()
-        if text not in ("true", "false"):  # 1 is neither, though it equals True.
+        if not (isinstance(value, bool) or value in ("true", "false")):
             msg = f"has_… must be True or False, not {value!r}"
             raise UnsupportedQuery(msg)
-        return text
+        return str(value).lower()
     if operator in ("in", "exclude"):
         if isinstance(value, str) and "," in value:
             msg = f"{operator}_… must be a list of values, not {value!r}: Kinto would split it"

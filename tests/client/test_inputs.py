@@ -140,7 +140,7 @@ class TestFilters:
 
     def test_has(self, two: Client, proxy: FaultProxy) -> None:
         """To have a field or not is true or false; the server would take any text for true."""
-        for value in ("maybe", "", "True", 2):
+        for value in ("maybe", "", "True", 1, 2):
             with pytest.raises(UnsupportedQuery, match="must be True or False"):
                 two.get_records(has_title=value)
         assert proxy.calls == []
