@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from io import BytesIO
 from types import TracebackType
@@ -64,15 +65,15 @@ class Known:
     info: dict[str, Any] | None = None
 
 
-class RawRequests:
+class RawRequests(ABC):
     """The raw way to a server."""
 
     known: Known
 
     @property
+    @abstractmethod
     def server_url(self) -> str:
         """Return the root of the server's API."""
-        raise NotImplementedError
 
     @operation
     def request(

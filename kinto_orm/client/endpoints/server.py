@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from kinto_orm.client.endpoints import listing
@@ -18,21 +19,21 @@ from kinto_orm.transport.sessions import Known
 BATCH_LIMIT = 25
 
 
-class ServerEndpoints:
+class ServerEndpoints(ABC):
     """Endpoints of the server as a whole, and the client's own objects."""
 
     bucket_name: Id | None = None
     collection_name: Id | None = None
 
     @property
+    @abstractmethod
     def _known(self) -> Known:
         """Return what is known of the server."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def _root(self) -> str:
         """Return the URL of the server."""
-        raise NotImplementedError
 
     @operation
     def server_info(self, *, refresh: bool = False) -> Flow[dict[str, Any]]:
