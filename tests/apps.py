@@ -28,6 +28,12 @@ class Counted:
             self.sent.append(step)
         return self.port.perform(step)
 
+    def begin(self, step: Any) -> Any:
+        """Begin to make *step*."""
+        if isinstance(step, Request):
+            self.sent.append(step)
+        return self.port.begin(step)
+
     def close(self) -> Any:
         """Close the connections."""
         return self.port.close()
