@@ -18,10 +18,13 @@ from kinto_orm.models.converters import converter as new_converter
 from kinto_orm.models.converters import know_models
 from kinto_orm.models.fields import METADATA, Embedded, Field, embedded, field
 from kinto_orm.models.layout import layout_of, load, load_inside
+from kinto_orm.models.links import Link, LinkField, are_links, link
+from kinto_orm.models.parts import PART, dump_part
+from kinto_orm.models.permissions import Permissions, PermissionsAttribute, given_permissions
 from kinto_orm.patch_type import PatchType
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(field, embedded))
+@dataclass_transform(kw_only_default=True, field_specifiers=(field, embedded, link))
 class Model:
     """What `Record` and `EmbeddedRecord` have in common: they are attrs classes kept in JSON."""
 
@@ -97,7 +100,8 @@ def _become_attrs(cls: type[Any]) -> None:
     """Make *cls* an attrs class, whose fields are expressions on the class."""
     wrapped = {name: _unwrapped(hint) for name, hint in inspect.get_annotations(cls).items()}
     cls.__annotations__ = {name: inner for name, (_, inner) in wrapped.items()}
-    attrs.define(cls, slots=False, kw_only=True)
+    links = frozenset(name for name, (wrapper, _) in wrapped.items() if wrapper is LinkField)
+    attrs.define(cls, slots=False, kw_only=True, field_transformer=are_links(links))
     for name, (wrapper, _) in wrapped.items():
         if wrapper is not None:
             if name.startswith("_"):
@@ -117,9 +121,13 @@ def _unwrapped(hint: Any) -> tuple[type[Any] | None, Any]:
     wrappers: dict[str, type[Any]] = {"Field": Field, "Embedded": Embedded}
     if not isinstance(hint, str):
         origin = get_origin(hint)
+        if origin is Link:
+            return LinkField, hint  # A link is a type, too.
         return (origin, get_args(hint)[0]) if origin in wrappers.values() else (None, hint)
     name, bracket, inner = hint.strip().partition("[")
-    wrapper = wrappers.get(name.rpartition(".")[2])
+    if (name := name.rpartition(".")[2]) == "Link" and bracket:
+        return LinkField, hint
+    wrapper = wrappers.get(name)
     return (wrapper, inner.removesuffix("]")) if wrapper and bracket else (None, hint)
 
 
@@ -157,6 +165,7 @@ class Record(Model):
         last_modified: When the server last changed it, in milliseconds since the epoch by its
             clock; None if it was never there.
         extra: Keys of the document that the class does not declare; they survive every save.
+        permissions: Who may read and write it (see `Permissions`).
     """
 
     _is_record: ClassVar[bool] = True
@@ -167,6 +176,13 @@ class Record(Model):
     id: Field[str] = field(factory=lambda: str(uuid4()))
     last_modified: Field[int | None] = field(default=None, init=False, eq=False)
     extra: dict[str, Any] = attrs.field(factory=dict, repr=False)
+    if TYPE_CHECKING:
+        permissions: PermissionsAttribute = field(default=None)  # type: ignore[assignment]
+    else:
+        _permissions: Permissions | None = attrs.field(
+            default=None, alias="permissions", converter=given_permissions, repr=False, eq=False
+        )
+        permissions = PermissionsAttribute()
 
     def __init_subclass__(
         cls,
@@ -196,6 +212,10 @@ class Record(Model):
         """
         record: Self = load(cls, copied(document))
         return record
+
+    def _dump(self) -> Document:
+        document = super()._dump()
+        return dump_part(self, document) if PART in self.__dict__ else document
 
     def to_document(self) -> Document:
         """Return the document that the record stands for, as a commit would leave it."""
