@@ -40,7 +40,8 @@ def keys_of(record: Record) -> frozenset[str] | None:
     if part is None:
         return None
     layout = layout_of(type(record))
-    return frozenset(spec.key for spec in layout.specs if spec.name in part) | layout.system
+    keys = frozenset(spec.key for spec in layout.specs if spec.name in part)
+    return keys | {"id", "last_modified", record._tag_field}
 
 
 def load_part(model: type[Record], document: Document, part: frozenset[str]) -> Any:
@@ -96,8 +97,11 @@ def complete(record: Record, document: Document, part: frozenset[str] | None = N
 
 def dump_part(record: Record, document: Document) -> Document:
     """Return *document*, which *record* stands for, with what was set without being loaded."""
-    part = part_of(record)
+    part, written = part_of(record), record.__dict__["_document"]
     assert part is not None
+    tag = record._tag_field
+    if tag and tag in written:  # Of a kind that no class has, it would be in `extra`.
+        document.setdefault(tag, written[tag])
     for spec in layout_of(type(record)).specs:
         if spec.name not in part and spec.name in record.__dict__:
             value = record.__dict__[spec.name]
@@ -109,6 +113,25 @@ def dump_part(record: Record, document: Document) -> Document:
                 raise UnsendableValue(msg)
             document[spec.key] = spec.encoded(value)
     return document
+
+
+def adopt_part(record: Record, document: Document) -> None:
+    """
+    Take *document*, a whole one, as what *record* was loaded from; leave what it has as it is.
+
+    It has all its fields then, unless one does not fit.
+    """
+    layout, part = layout_of(type(record)), part_of(record)
+    assert part is not None
+    known = part | {spec.name for spec in layout.specs if spec.name in record.__dict__}
+    record.__dict__.update({PART: known, "last_modified": document.get("last_modified")})
+    keys = keys_of(record)
+    record.__dict__["_document"] = known_part(document, keys)
+    try:
+        complete(record, document)
+    except ValidationError:
+        return
+    record.__dict__["_document"] = document
 
 
 def known_part(document: Mapping[str, Any], keys: Collection[str] | None) -> Document:

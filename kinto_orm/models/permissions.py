@@ -276,6 +276,22 @@ def permission_changes(record: Record) -> dict[str, list[str]]:
     return {} if permissions is None else permissions._changes()
 
 
+def all_permissions(record: Record) -> dict[str, list[str]]:
+    """Return all permissions of *record* as they shall be, as far as they are known."""
+    permissions: Permissions | None = record.__dict__.get("_permissions")
+    if permissions is not None:
+        return permissions._lists()
+    return {name: list(members) for name, members in (record.__dict__.get("_acl") or {}).items()}
+
+
+def forget_permissions(record: Record) -> None:
+    """Note that the server does not have *record*: what it shall permit stays."""
+    state = record.__dict__
+    state["_acl"] = None
+    if (known := state.get("_permissions")) is not None and known.is_loaded:
+        state["_permissions"] = Permissions(read=known.read, write=known.write)
+
+
 def adopt_permissions(record: Record, lists: Lists | None, sent: Lists | None = None) -> None:
     """
     Take *lists* as the permissions of *record* on the server; edits since they were *sent* stay.
