@@ -31,6 +31,7 @@ from cattrs.gen import make_dict_structure_fn, override
 from kinto_orm.exceptions import InvalidRequest, UnsendableValue, ValidationError
 from kinto_orm.flow.json import copied, same
 from kinto_orm.flow.messages import Document
+from kinto_orm.models.binding import like, origin_of
 from kinto_orm.models.fields import METADATA
 from kinto_orm.models.types import is_closed, is_exact, is_model, is_optional, resolved_types
 
@@ -340,7 +341,9 @@ def load(model: type[Model], document: Any) -> Any:
 
 def base_of_kinds(model: type[Any]) -> type[Any]:
     """Return the class that has all kinds of record of a collection, of which *model* is one."""
-    return next((base for base in model.__mro__ if base.__dict__.get("_tags")), model)
+    origin = origin_of(model)
+    base = next((base for base in origin.__mro__ if base.__dict__.get("_tags")), origin)
+    return like(base, model)
 
 
 def load_inside(model: type[Model], document: Any) -> Any:
@@ -355,6 +358,8 @@ def kind_of(model: type[Model], document: Any) -> type[Any]:
     Raises:
         ValueError: If it names one that is no subclass.
     """
+    if (origin := origin_of(model)) is not model:
+        return like(kind_of(origin, document), model)
     kind = model
     if model._tags and isinstance(document, dict):
         kind = model._tags.get(document.get(model._tag_field), model)

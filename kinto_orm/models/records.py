@@ -14,6 +14,7 @@ import cattrs
 
 from kinto_orm.flow.json import copied
 from kinto_orm.flow.messages import Document
+from kinto_orm.models.binding import bound, origin_of, revived
 from kinto_orm.models.converters import converter as new_converter
 from kinto_orm.models.converters import know_models
 from kinto_orm.models.fields import METADATA, Embedded, Field, embedded, field
@@ -194,6 +195,8 @@ class Record(Model):
         converter: cattrs.Converter | None = None,
         patch: type[PatchType] | None = None,
     ) -> None:
+        if "_origin" in cls.__dict__:
+            return  # It is another class, elsewhere (see `at`).
         super().__init_subclass__(tag=tag, tag_field=tag_field, converter=converter)
         if bucket is not None:
             cls._bucket = bucket
@@ -201,6 +204,29 @@ class Record(Model):
             cls._collection = collection
         if patch is not None:
             cls._patch = patch
+
+    @classmethod
+    def at(cls, *, bucket: str | None = None, collection: str | None = None) -> type[Self]:
+        """
+        Return the same class for records elsewhere: a preview, say, or a staging copy.
+
+            session.query(Todo.at(bucket="preview"))
+
+        Its records are instances of this class, too.  They are equal to those of another place
+        only as documents.  The same place gives the same class.
+
+        Args:
+            bucket: The bucket; if omitted, the same.
+            collection: The collection; if omitted, the same.
+        """
+        return bound(cls, bucket, collection)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle a record of a class that is bound elsewhere: its name is not its own."""
+        model = type(self)
+        if "_origin" not in model.__dict__:
+            return super().__reduce_ex__(protocol)
+        return revived, (origin_of(model), model._bucket, model._collection), self.__dict__
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:

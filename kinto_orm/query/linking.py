@@ -36,18 +36,32 @@ _LENGTH: Final = 4000
 _Wanted: TypeAlias = dict[str, list[Link[Any]]]
 
 
-def linked(session: Tracker, select: Select, items: Sequence[Any]) -> Program[None]:
-    """Load what the links in *items* lead to, as far as *select* includes them."""
+def linked(
+    session: Tracker, select: Select, items: Sequence[Any], gone: set[tuple[Any, str]]
+) -> Program[None]:
+    """
+    Load what the links in *items* lead to, as far as *select* includes them.
+
+    Args:
+        session: Whose records they are.
+        select: What was looked for.
+        items: What was found.
+        gone: Records that were looked for before, and are not there, by class and id.
+    """
     fields, records = list(select.links), list(items)
     while fields and records:
         met = {id(each) for each in fields if any(isinstance(one, each._owner) for one in records)}
         followed = [each for each in fields if id(each) in met]
         fields = [each for each in fields if id(each) not in met]
-        records = yield from _followed(session, select, followed, records)
+        records = yield from _followed(session, select, followed, records, gone)
 
 
 def _followed(
-    session: Tracker, select: Select, fields: Sequence[Field[Any]], records: Sequence[Any]
+    session: Tracker,
+    select: Select,
+    fields: Sequence[Field[Any]],
+    records: Sequence[Any],
+    gone: set[tuple[Any, str]],
 ) -> Program[list[Any]]:
     """Load what *fields* of *records* lead to; return that."""
     wanted: dict[type[Record], _Wanted] = {}
@@ -59,7 +73,10 @@ def _followed(
                     links.setdefault(link.id, []).append(link)
     reached: list[Any] = []
     for model, links in wanted.items():
-        found = yield from _found(session, select, model, links)
+        sought = [ident for ident in links if (model, ident) not in gone]
+        found = yield from _found(session, select, model, sought)
+        found |= {ident: None for ident in links if (model, ident) in gone}
+        gone |= {(model, ident) for ident, record in found.items() if record is None}
         reached += [record for record in found.values() if record is not None]
         for ident, record in found.items():
             for link in links[ident]:

@@ -158,12 +158,16 @@ class QueryBase(Generic[T]):
 
         Raises:
             TypeError: If something is not a link, nor a list of links.
+            UnsupportedQuery: If it is inside an embedded record.
         """
         for each in links:
             if not isinstance(each, Field):
                 msg = f"include() takes links such as Post.author, not {each!r}"
                 raise TypeError(msg)
             linked_class(each)
+            if len(each._path) > 1:
+                msg = f"include() takes fields of records, not {each!r}, which is inside one"
+                raise UnsupportedQuery(msg)
         return self._with(links=(*self._select.links, *links))
 
     def untracked(self) -> Self:

@@ -110,13 +110,20 @@ class Tracker(Protocol):
 
 
 def everything(session: Tracker, select: Select) -> Program[list[Any]]:
-    """Return all that *select* finds; a snapshot is begun again if it moves."""
+    """
+    Return all that *select* finds; a snapshot is begun again if it moves.
+
+    What links lead to is loaded at the end, for all pages together.
+    """
     for left in reversed(range(_TRIES if select.snapshot else 1)):
         try:
-            return (yield from collected(pages_of(session, select)))
+            found = yield from collected(pages_of(session, select.with_(links=())))
         except SnapshotMoved:
             if not left:
                 raise
+        else:
+            yield from linked(session, select, found, set())
+            return found
     raise AssertionError
 
 
@@ -159,6 +166,7 @@ class _Walk:
         self._session, self._select, self._before = session, select, before
         self._path = records_path(*session._place(select.model))
         self._left = select.limit
+        self._gone = set[tuple[Any, str]]()
         self._timestamps = set[str]()
         self._ids: list[str] | None = [] if _is_repeatable(select) else None
 
@@ -185,7 +193,7 @@ class _Walk:
         self._timestamps.add(response.headers["etag"].removeprefix("W/").strip('"'))
         loaded = yield from self._session._freshened(self._select, documents)
         items = list(_items(self._session, self._select, loaded))
-        yield from linked(self._session, self._select, items)
+        yield from linked(self._session, self._select, items, self._gone)
         if self._ids is not None:
             self._ids += [document["id"] for document in documents]
         return items
@@ -215,7 +223,7 @@ class _Walk:
                 return None
             if record is not None:
                 found.append(record)
-        yield from linked(self._session, self._select, found)
+        yield from linked(self._session, self._select, found, self._gone)
         return found
 
 

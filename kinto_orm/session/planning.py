@@ -291,7 +291,9 @@ def _patched_alone(change: Change) -> Write:
             body = BasicPatch(_or_none(attributes(base, target)), permissions)
             return _patch(change, body, "attributes")
         return _whole(change, "attributes cannot be removed by a BasicPatch")
-    merged = None if _is_blind(change) else merge_patch(base, target)
+    if _is_blind(change):
+        return _whole(change, "it sets an object, of which it is not known what is in it now")
+    merged = merge_patch(base, target)
     if merged is not None:
         return _patch(change, MergePatch(_or_none(merged), permissions), "a merge patch")
     return _whole(change, "a merge patch cannot say it: it has null, or an object for a scalar")
