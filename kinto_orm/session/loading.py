@@ -175,7 +175,8 @@ class Loading(UnitOfWork):
 
     def _question(self, select: Select) -> tuple[Any, ...]:
         """Return what has the same answer, as long as nothing changes."""
-        return (select.model, self._place(select.model), select.only, *select.params())
+        place = self._place(select.model)
+        return (select.model, place, select.only, select.limit, *select.params())
 
 
 def _made(model: type[R], document: Document, part: frozenset[str] | None) -> R:
