@@ -91,13 +91,14 @@ def _found(
     found: dict[str, Any] = {}
     absent: list[str] = []
     for ident in ids:
+        if not _is_id(ident):
+            found[ident] = None  # No record can have it.
+            continue
         is_here, record = session._here(model, ident) if select.tracked else (False, None)
         if is_here:
             found[ident] = record
-        elif _is_id(ident):
-            absent.append(ident)
         else:
-            found[ident] = None  # What no record can have.
+            absent.append(ident)
     documents = yield from _documents(records_path(*session._place(model)), absent)
     found.update(dict.fromkeys(absent))
     for document in documents:
