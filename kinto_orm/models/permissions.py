@@ -78,9 +78,9 @@ def principal(text: str) -> Principal:
     """Return *text* as what it stands for."""
     if isinstance(text, Principal):
         return text
-    if _GROUP.fullmatch(text) is not None:
-        return Group(text)
-    return Principal(text) if text.startswith("system.") else User(text)
+    if not isinstance(text, str) or text.startswith("system."):
+        return Principal(text)
+    return Group(text) if _GROUP.fullmatch(text) is not None else User(text)
 
 
 class Principals(MutableSet[Principal]):
