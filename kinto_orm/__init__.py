@@ -1,5 +1,8 @@
 """Typed records on a Kinto server, changed in a unit of work."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
 from kinto_orm.client.clients import AsyncClient as AsyncClient
 from kinto_orm.client.clients import Client as Client
 from kinto_orm.endpoints import Endpoints as Endpoints
@@ -49,6 +52,19 @@ from kinto_orm.session.sessions import AsyncSession as AsyncSession
 from kinto_orm.session.sessions import Session as Session
 from kinto_orm.transport.auth import BearerTokenAuth as BearerTokenAuth
 from kinto_orm.transport.auth import TokenAuth as TokenAuth
-from kinto_orm.transport.login import BrowserOAuth as BrowserOAuth
 from kinto_orm.transport.sessions import create_session as create_session
 from kinto_orm.transport.wire import Timeout as Timeout
+
+
+if _TYPE_CHECKING:
+    from kinto_orm.transport.login import BrowserOAuth as BrowserOAuth
+
+
+def __getattr__(name: str) -> _Any:
+    """Load what few programs need, and takes long, when it is first asked for."""
+    if name == "BrowserOAuth":
+        from kinto_orm.transport.login import BrowserOAuth
+
+        return BrowserOAuth
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -88,8 +88,10 @@ class Driver:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name in dir(cls):
-            member: object = inspect.getattr_static(cls, name)
+        members: dict[str, object] = {}
+        for base in reversed(cls.__mro__):
+            members |= vars(base)
+        for name, member in members.items():
             if isinstance(member, operation):
                 call, gives = cls._running(member.flow), cls._operation_gives
             elif isinstance(member, stream):
