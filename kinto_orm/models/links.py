@@ -132,7 +132,8 @@ class LinkField(Field[Any], Generic[P]):
         def __ne__(self, value: P | str | None) -> Condition: ...  # type: ignore[override]
         def is_(self, value: P | str | None) -> Condition: ...
 
-    __hash__ = Field.__hash__
+    def __hash__(self) -> int:
+        return super().__hash__()
 
 
 @overload

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from collections.abc import Iterable, Iterator, Mapping, MutableSet
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias, overload
 
 from kinto_orm.exceptions import InvalidRequest, NotLoaded
 
@@ -152,7 +152,7 @@ class Permissions:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Permissions) and self._held == other._held
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     @property
     def is_loaded(self) -> bool:
