@@ -45,9 +45,7 @@ class Store:
     def found(self, *conditions: Condition) -> set[str]:
         """Return the ids of what the server finds."""
         # Tombstones are found by their timestamps, too (T5).
-        return {
-            each["id"] for each in self.listed(encoded(conditions)) if not each.get("deleted")
-        }
+        return {each["id"] for each in self.listed(encoded(conditions)) if not each.get("deleted")}
 
     def listed(self, asked: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
         """Return what the server finds with these parameters."""

@@ -44,12 +44,21 @@ numbers = (
     | st.integers(-(2**63), 2**64 - 1)
     | floats
     | floats.map(operator.neg)
-    | st.sampled_from([0, 1, 1.0, -0.0, 0.1, 2**53, 2**53 + 1, 2.0**53, 1e22, 1e23, 5e-324, 1.7e308])
+    | st.sampled_from(
+        [0, 1, 1.0, -0.0, 0.1, 2**53, 2**53 + 1, 2.0**53, 1e22, 1e23, 5e-324, 1.7e308]
+    )
 )
 
 scalars = st.none() | st.booleans() | numbers | texts
 
-values = st.recursive(
+#: Values that rules are about, and their neighbours.
+NOTABLE = [
+    [], [[]], [1], [1.0], [True], [None], ["a", "b"], [[1, 2]], [{"a": 1, "b": 2}], [{"a": [1]}],
+    {}, {"a": 1}, {"a": []}, {"a": None}, {"a": {"b": 1}}, {"a": "b", "b": 2},
+    "abc", "ABC", "a.c", "a_c", "a%c", "a\\c", "a+", "a\nc", 2**53, 2.0**53, 2**53 + 1, 10**16 + 1,
+]  # fmt: skip
+
+values = st.sampled_from(NOTABLE) | st.recursive(
     scalars,
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
@@ -77,13 +86,33 @@ def inside(value: Any) -> list[Any]:
     return [value]
 
 
+def reduced(value: Any) -> Any:
+    """Return *value* without some of what it holds, or of what is in that."""
+    if isinstance(value, dict):
+        return {key: reduced(inner) for key, inner in list(value.items())[:1]}
+    return [reduced(each) for each in value[1:]] if isinstance(value, list) else value
+
+
+def resembling(text: str) -> st.SearchStrategy[str]:
+    """Give a part of *text*, in upper or lower case, with wildcards of some storage or other."""
+    ends = st.tuples(st.integers(0, len(text)), st.integers(0, len(text)))
+    part = ends.map(lambda both: text[min(both) : max(both)])
+    change = st.sampled_from([str.upper, str.lower, str.strip])
+    return st.builds(
+        lambda word, how, old, new: how(word).replace(old, new) if old else how(word),
+        part, change, st.sampled_from(text or "a"), st.sampled_from("*._%?a"),
+    )  # fmt: skip
+
+
 @st.composite
 def conditions(draw: st.DrawFn, stored: list[dict[str, Any]]) -> Condition:
     """Give a condition of any kind, mostly on values that are *stored*."""
     known = [each for document in stored if "f" in document for each in inside(document["f"])]
     some = st.sampled_from(known) | values if known else values
     one = some.filter(lambda value: not isinstance(value, (list, dict)))
-    text = texts | some.filter(lambda value: isinstance(value, str))
+    words = [each for each in known if isinstance(each, str)]
+    text = st.sampled_from(words).flatmap(resembling) if words else texts
+    item = some | some.map(reduced)
     place: Field[Any] = draw(
         st.sampled_from([Sample.f, Sample.f, Sample.f["a"], Sample.f["a"]["b"]])
     )
@@ -98,8 +127,8 @@ def conditions(draw: st.DrawFn, stored: list[dict[str, Any]]) -> Condition:
         lambda: place.like(draw(text)),
         lambda: place.startswith(draw(text).replace("*", "")),
         lambda: place.endswith(draw(text).replace("*", "")),
-        lambda: place.contains(*draw(st.lists(some, min_size=1, max_size=2))),
-        lambda: place.contains_any(draw(st.lists(some, min_size=1, max_size=2))),
+        lambda: place.contains(*draw(st.lists(item, min_size=1, max_size=2))),
+        lambda: place.contains_any(draw(st.lists(item, min_size=1, max_size=2))),
     ]
     return draw(st.sampled_from(makers))()
 
@@ -108,7 +137,7 @@ def conditions(draw: st.DrawFn, stored: list[dict[str, Any]]) -> Condition:
 def cases(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[All]]:
     """Give documents, and what to ask of them: conditions, alone and together."""
     stored = draw(documents)
-    asked = draw(st.lists(conditions(stored), min_size=4, max_size=10))
+    asked = draw(st.lists(conditions(stored), min_size=8, max_size=16))
     # Of several `has_`, memory storage takes the last (F7).
     others = [each for each in asked[1:] if each.operator != "has"]
     return stored, [*(All((each,)) for each in asked), All((asked[0], *others[:2]))]
@@ -147,7 +176,9 @@ def _in_json(how: str, found: Any, value: Any) -> bool:
     """Compare items as they are written."""
     if not isinstance(found, list):
         return False
-    here, wanted = ({json.dumps(each, sort_keys=True) for each in items} for items in (found, value))
+    here, wanted = (
+        {json.dumps(each, sort_keys=True) for each in items} for items in (found, value)
+    )
     return here >= wanted if how == "contains" else bool(here & wanted)
 
 
@@ -155,7 +186,7 @@ def _in_json(how: str, found: Any, value: Any) -> bool:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(case=cases())
 def test_the_server_finds_what_matches(
