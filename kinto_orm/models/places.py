@@ -100,8 +100,8 @@ class Place:
         mine = model is not None and issubclass(model, self._owner)
         specs = layout_of(model if mine and model is not None else self._owner).specs
         spec = next((each for each in specs if each.name == self._name), None)
-        if spec is None:
-            return value  # The id and the like, which are JSON anyway.
+        if spec is None or value is None:
+            return value  # The id and the like are JSON anyway.
         for key in reversed(self._keys):
             value = {key: value}
         try:

@@ -52,7 +52,7 @@ def encoded(
 
 def _distinct(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """
-    Return *pairs*, each of which counts: of those with the same name, the server takes one.
+    Return *pairs*, each of which counts: the values of one name, the server would make a list.
 
     It strips names when it has told them apart, so that blanks make others of them (F9).
     """
