@@ -107,10 +107,10 @@ class Condition(_Expression):
         if not isinstance(other, (Condition, All)):
             return NotImplemented
         if not isinstance(other, Condition) or self.field._identity != other.field._identity:
-            msg = f"{self!r} | {other!r}: {_NO_OR}"
+            msg = f"({self!r}) | ({other!r}): {_NO_OR}"
             raise UnsupportedQuery(msg)
         if not {self.operator, other.operator} <= {"eq", "in"}:
-            msg = f"{self!r} | {other!r}: of one field, Kinto takes values alone. {_NO_OR}"
+            msg = f"({self!r}) | ({other!r}): of one field, Kinto takes values alone. {_NO_OR}"
             raise UnsupportedQuery(msg)
         return Condition(self.field, "in", (*self._values(), *other._values()))
 
@@ -224,7 +224,7 @@ class All(_Expression):
         Raises:
             UnsupportedQuery: Always.
         """
-        msg = f"{self!r} | {other!r}: {_NO_OR}"
+        msg = f"({self!r}) | ({other!r}): {_NO_OR}"
         raise UnsupportedQuery(msg)
 
     def __invert__(self) -> NoReturn:

@@ -36,7 +36,7 @@ LETTERS = st.sampled_from("abAB12 éÉßü日😀%_\\.*+?()[]{}|^$,\"'&=#/-\n\t"
 
 texts = st.text(LETTERS, max_size=5) | st.sampled_from(["", "42", "true", "null", "%41", "\\u002c"])
 
-#: Of a number with more digits, or a very large or small one, Kinto changes the last (F1).
+#: Of numbers with more digits, and of very large or small ones, Kinto changes the last (F1).
 floats = st.floats(1e-6, 1e15).map(lambda number: float(f"{number:.15g}"))
 
 numbers = (
