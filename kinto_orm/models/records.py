@@ -142,6 +142,10 @@ class EmbeddedRecord(Model):
 
     extra: dict[str, Any] = attrs.field(factory=dict, repr=False)
 
+    if TYPE_CHECKING:
+
+        def _itself(self) -> Self: ...  # For `Todo.places["home"].city`: see `Field`.
+
 
 class Record(Model):
     """

@@ -50,7 +50,6 @@ def joined() -> None:
     assert_type((Todo.priority > 3) & (Todo.title == "x"), All)
     assert_type((Todo.priority > 3) & (Todo.title == "x") & (Todo.done == True), All)  # noqa: E712
     _ = (Todo.priority > 3) & True  # E
-    _ = (Todo.priority > 3) | (Todo.title == "x")  # E
 
 
 def orders() -> None:
