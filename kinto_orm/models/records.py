@@ -22,6 +22,7 @@ from kinto_orm.models.layout import layout_of, load, load_inside
 from kinto_orm.models.links import Link, LinkField, are_links, link
 from kinto_orm.models.parts import PART, dump_part
 from kinto_orm.models.permissions import Permissions, PermissionsAttribute, given_permissions
+from kinto_orm.models.places import not_loaded
 from kinto_orm.patch_type import PatchType
 
 
@@ -63,6 +64,24 @@ class Model:
             _tagged(cls, tag)
         _become_attrs(cls)
 
+    def __repr__(self) -> str:
+        """Return the expression that would make it, of what it has loaded."""
+        shown = (
+            f"{each.name}={(repr if each.repr is True else each.repr)(self.__dict__[each.name])}"
+            for each in attrs.fields(type(self))
+            if each.repr and each.name in self.__dict__
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204
+            """Say that a field was not loaded; its value would have been met before."""
+            if PART in self.__dict__ and name in {each.name for each in attrs.fields(type(self))}:
+                raise not_loaded(self, name)
+            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(msg, name=name, obj=self)
+
     @classmethod
     def _load(cls, document: Any) -> Any:
         """Return the record inside another that *document* stands for."""
@@ -102,7 +121,7 @@ def _become_attrs(cls: type[Any]) -> None:
     wrapped = {name: _unwrapped(hint) for name, hint in inspect.get_annotations(cls).items()}
     cls.__annotations__ = {name: inner for name, (_, inner) in wrapped.items()}
     links = frozenset(name for name, (wrapper, _) in wrapped.items() if wrapper is LinkField)
-    attrs.define(cls, slots=False, kw_only=True, field_transformer=are_links(links))
+    attrs.define(cls, slots=False, kw_only=True, repr=False, field_transformer=are_links(links))
     for name, (wrapper, _) in wrapped.items():
         if wrapper is not None:
             if name.startswith("_"):
