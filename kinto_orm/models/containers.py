@@ -246,7 +246,9 @@ def _key_base(kind: Any, converter: cattrs.Converter) -> type[Any] | None:
     bases: set[type[Any]] = set()
     if is_known(kind, converter):
         if get_origin(bare) is Literal:
-            bases = {type(each.value if isinstance(each, Enum) else each) for each in get_args(bare)}
+            bases = {
+                type(each.value if isinstance(each, Enum) else each) for each in get_args(bare)
+            }
         elif isinstance(bare, type) and issubclass(bare, Enum):
             bases = {type(each.value) for each in bare}
         elif isinstance(bare, type) and not issubclass(bare, bool):

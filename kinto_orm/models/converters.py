@@ -20,12 +20,14 @@ from types import NoneType
 from typing import Any, Final, Literal, get_args, get_origin
 from uuid import UUID
 
+import attrs
 import cattrs
 
-from kinto_orm.models.containers import know_containers
-from kinto_orm.models.faults import Unfit
+from kinto_orm.models.containers import know_containers, loader
+from kinto_orm.models.diagnosis import Probe, diagnosed
+from kinto_orm.models.faults import Faulty, Unfit
 from kinto_orm.models.forms import ours
-from kinto_orm.models.types import called, is_composite, is_model, model_of
+from kinto_orm.models.types import called, is_composite, is_model, model_of, parts_of
 from kinto_orm.models.unions import is_union, union_dump, union_load
 
 
@@ -59,9 +61,7 @@ def converter() -> cattrs.Converter:
     made.register_unstructure_hook_factory(_is_enum, lambda _: _member_dump)
     made.register_structure_hook_factory(_is_literal, _literal_load)
     made.register_unstructure_hook_factory(_is_literal, lambda _: _literal_dump)
-    made.register_structure_hook_factory(
-        is_composite, lambda kind: _composite_load(made.gen_structure_attrs_fromdict(kind), kind)
-    )
+    made.register_structure_hook_factory(is_composite, lambda kind: _composite_load(kind, made))
     made.register_unstructure_hook_factory(
         is_composite, lambda kind: ours(made.gen_unstructure_attrs_fromdict(kind))
     )
@@ -81,20 +81,45 @@ def know_models(made: cattrs.Converter) -> None:
 def _model_load(kind: Any) -> Any:
     model = model_of(kind)
     assert model is not None
-    return ours(lambda document, _: model._load(document, kind))
+    load = model._load
+    return ours(lambda document, _: load(document, kind))
 
 
 def _model_dump(kind: Any) -> Any:
+    if isinstance(kind, type):
+        return ours(lambda record: record._dump())
     return ours(lambda record: record._dump(kind))
 
 
-def _composite_load(structure: Callable[[Any, Any], Any], kind: Any) -> Any:
+def _composite_load(kind: Any, made: cattrs.Converter) -> Any:
+    structure = made.gen_structure_attrs_fromdict(kind)
+
     def load(value: Any, _: Any) -> Any:
         if value.__class__ is not dict:
             raise Unfit("an object", value)
-        return structure(value, kind)
+        try:
+            return structure(value, kind)
+        except Exception as error:
+            probes = _probes(kind, made)
+            raise Faulty(diagnosed(get_origin(kind) or kind, probes, value, error)) from error
 
     return ours(load)
+
+
+def _probes(kind: Any, made: cattrs.Converter) -> list[Probe]:
+    fields = (
+        attrs.fields_dict(get_origin(kind) or kind) if attrs.has(get_origin(kind) or kind) else {}
+    )
+    return [
+        Probe(
+            name=part.name,
+            key=part.name,
+            kind=part.kind,
+            load=loader(part.kind, made),
+            default=fields[part.name].default if fields else attrs.NOTHING,
+        )
+        for part in parts_of(kind)
+    ]
 
 
 # -- Enumerations and literals -----------------------------------------------------------------
@@ -291,7 +316,11 @@ def _duration(value: Any, _: Any) -> timedelta:
 @ours
 def _duration_dump(value: timedelta) -> int | float:
     seconds = _seconds(value)
-    if timedelta(seconds=seconds) != value:
+    try:
+        exact = timedelta(seconds=seconds) == value
+    except OverflowError:
+        exact = False
+    if not exact:
         msg = "its seconds are no number that JSON holds exactly; round it to milliseconds"
         raise ValueError(msg)
     return seconds

@@ -91,8 +91,8 @@ def _check_names(cls: type[Any], wrapped: Mapping[str, Any]) -> None:
             raise TypeError(msg)
         if name in taken:
             msg = (
-                f"{cls.__name__}.{name}: every record has a {name!r} of its own. Give the field"
-                f" another name, with key={name!r}"
+                f"{cls.__name__}.{name}: the name {name!r} is taken, since every record has that."
+                f" Give the field another name, with key={name!r}"
             )
             raise TypeError(msg)
 

@@ -68,8 +68,8 @@ def aligned(old: list[Any], new: list[Any]) -> list[int | None]:
     Return for each item of *new* which item of *old* it was; None if it was not there.
 
     What both lists begin and end with has stayed.  Between, an item is one that equals it,
-    wherever that was; then an object is the one that has most in common with it; what is left is
-    taken in order, if there are as many left on both sides.
+    wherever that was; then the one that has most in common with it; what is left is taken in order,
+    if there are as many left on both sides.
     """
     found: list[int | None] = [None] * len(new)
     start, end = _ends(old, new)
@@ -114,18 +114,24 @@ def _equal(
 def _alike(
     old: list[Any], new: list[Any], left: Iterable[int], open_: Iterable[int]
 ) -> Iterator[tuple[int, int]]:
-    free = [origin for origin in left if isinstance(old[origin], dict)]
-    for index in open_:
-        value = new[index]
-        if isinstance(value, dict) and free:
-            best = max(free, key=lambda origin: _common(old[origin], value))
-            if _common(old[best], value):
-                free.remove(best)
-                yield best, index
+    pairs = [
+        (_common(old[origin], new[index]), origin, index) for origin in left for index in open_
+    ]
+    used: tuple[set[int], set[int]] = set(), set()
+    for score, origin, index in sorted(pairs, key=lambda pair: -pair[0]):
+        if score and origin not in used[0] and index not in used[1]:
+            used[0].add(origin)
+            used[1].add(index)
+            yield origin, index
 
 
-def _common(one: dict[str, Any], other: dict[str, Any]) -> int:
-    return sum(same(value, other.get(key, _MISSING)) for key, value in one.items())
+def _common(one: Any, other: Any) -> int:
+    """Return how much two values have in common that says something: None and "" do not."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return sum(_common(value, other.get(key)) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return sum(map(_common, one, other))
+    return int(one not in (None, "") and same(one, other))
 
 
 def _in_order(

@@ -112,8 +112,9 @@ class Model:
 
     def _dump(self, kind: Any = None) -> Document:
         """Return the document that the record stands for, without ``last_modified``."""
-        known = kind if model_of(kind) is type(self) else type(self)
-        return layout_of(known).dump(self)
+        if kind is not None and model_of(kind) is type(self):
+            return layout_of(kind).dump(self)
+        return layout_of(type(self)).dump(self)
 
 
 class EmbeddedRecord(Model):
@@ -176,9 +177,7 @@ class Record(Model):
         rename: Rename | None = None,
         patch: type[PatchType] | None = None,
     ) -> None:
-        super().__init_subclass__(
-            tag=tag, tag_field=tag_field, converter=converter, rename=rename
-        )
+        super().__init_subclass__(tag=tag, tag_field=tag_field, converter=converter, rename=rename)
         if bucket is not None:
             cls._bucket = bucket
         if collection is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -118,14 +118,24 @@ def called(kind: Any) -> str:
     """Return how messages call the values of *kind*."""
     members = members_of(kind)
     if len(members) > 1:
-        return " or ".join(dict.fromkeys(called(member) for member in members))
+        return listed(called(member) for member in members)
     kind = plain(kind)
     if get_origin(kind) is Literal:
-        return " or ".join(repr(value) for value in get_args(kind))
+        return listed(repr(value) for value in get_args(kind))
     if (name := _CALLED.get(get_origin(kind) or kind)) is not None:
         return name
-    name = getattr(get_origin(kind) or kind, "__name__", str(kind))
+    return with_article(getattr(get_origin(kind) or kind, "__name__", str(kind)))
+
+
+def with_article(name: str) -> str:
+    """Return *name* as one of its kind is called."""
     return f"{'an' if name[:1] in 'AEIOaeio' else 'a'} {name}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return *names* as a sentence has them: ``a, b or c``."""
+    *others, last = dict.fromkeys(names)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 # -- Classes of the user's own -----------------------------------------------------------------
