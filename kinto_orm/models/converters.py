@@ -139,7 +139,8 @@ def _member_load(kind: Any) -> Any:
         return _flag_load(kind)
     members = {_exactly(each.value): each for each in kind}
     # An enumeration may say of unknown values what they are.
-    missing = None if kind._missing_.__func__ is Enum._missing_.__func__ else kind._missing_
+    own = any("_missing_" in base.__dict__ for base in kind.__mro__ if base is not Enum)
+    missing = kind._missing_ if own else None
     return ours(_choice(called(kind), members, missing))
 
 
@@ -285,7 +286,7 @@ def _moment(value: Any, wanted: Any) -> Any:
     if value.__class__ is not str:
         raise Unfit("a datetime as a string", value)
     try:
-        moment = (wanted if isinstance(wanted, type) else datetime).fromisoformat(value)
+        moment: datetime = _iso(wanted if isinstance(wanted, type) else datetime, value)
     except ValueError:
         raise Unfit("a datetime", value) from None
     if moment.utcoffset() is None:
@@ -297,6 +298,14 @@ def _moment(value: Any, wanted: Any) -> Any:
 def _moment_dump(value: datetime) -> str:
     if value.utcoffset() is None:
         raise ValueError(_NAIVE)
+    return value.isoformat()
+
+
+@ours
+def _time_dump(value: time) -> str:
+    if value.tzinfo is not None and value.utcoffset() is None:
+        msg = "the offset of its time zone depends on the day: give it a fixed one, or none"
+        raise ValueError(msg)
     return value.isoformat()
 
 
@@ -343,7 +352,7 @@ _SCALARS: Final[tuple[tuple[Any, Any, Any], ...]] = (
     (UUID, _from_text(UUID), _as_text(str)),
     (Decimal, _from_text(Decimal, _decimal), _as_text(str)),
     (date, _from_text(date, _iso), _as_text(date.isoformat)),
-    (time, _from_text(time, _iso), _as_text(time.isoformat)),
+    (time, _from_text(time, _iso), _time_dump),
     (datetime, _moment, _moment_dump),
     (timedelta, _duration, _duration_dump),
     (

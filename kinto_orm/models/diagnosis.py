@@ -94,8 +94,9 @@ def _of_values(
 ) -> Iterator[Fault]:
     """Give what validators and converters say of *fields*, whose types are right."""
     attributes = attrs.fields_dict(model)
-    if all(attributes[each.name].validator is attributes[each.name].converter for each in fields):
-        return  # There are none.
+    checked = [attributes[field.name] for field in fields]
+    if not any(each.validator or each.converter for each in checked):
+        return
     record = object.__new__(model)
     for field in fields:
         try:

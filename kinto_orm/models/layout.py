@@ -154,7 +154,7 @@ class Layout:
         if not self.model._is_record:
             taken = []
         return make_dict_structure_fn_from_attrs(
-            [*(each.evolve(type=str) for each in taken), *attributes],  # type: ignore[arg-type]
+            [*(each.evolve(type=str) for each in taken), *attributes],
             self.model,
             self.converter,
             {each.__name__: Any for each in getattr(self.model, "__parameters__", ())},
@@ -318,9 +318,9 @@ def layout_of(kind: Any) -> Layout:
 def _layout_of(kind: Any) -> Layout:
     model = model_of(kind)
     assert model is not None
-    layouts: dict[Any, Layout]
-    if (layouts := model.__dict__.get("_layouts")) is None:
-        layouts = model._layouts = {}
+    if "_layouts" not in model.__dict__:
+        model._layouts = {}
+    layouts: dict[Any, Layout] = model._layouts
     if (arguments := get_args(kind)) not in layouts:
         layouts[arguments] = Layout(kind)
         try:

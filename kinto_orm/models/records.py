@@ -94,7 +94,7 @@ class Model:
 
     @classmethod
     def _load(cls, document: Any, kind: Any) -> Any:
-        """Return the record inside another that *document* stands for, which is a *kind* of this."""
+        """Return the record inside another that *document* stands for, a *kind* of this."""
         return load_inside(kind, document)
 
     @classmethod

@@ -86,8 +86,8 @@ class Spec:
     def _check_kept(self, value: Any, loaded: Any) -> None:
         if self.form is Form.UNKNOWN and not survives(value, loaded, self.converter):
             msg = (
-                f"{value!r:.60} would be written as {loaded!r:.60} is, and be lost: have its hook in"
-                " the converter write all of it"
+                f"{value!r:.60} would be written as {loaded!r:.60} is, and be lost: have its hook"
+                " in the converter write all of it"
             )
             raise UnsendableValue(msg)
 
@@ -100,7 +100,7 @@ class Spec:
             return wire
 
     def _in_order(self, written: Any, old: Any) -> Any:
-        """Return *old*, what is *written* in normal form, with the items of a set where they are."""
+        """Return *old*, the normal form of what is *written*, with a set's items in its order."""
         kinds = [plain(member) for member in members_of(self.kind) if member is not NoneType]
         if isinstance(written, list) and any(
             (get_origin(kind) or kind) in (set, frozenset) for kind in kinds

@@ -8,7 +8,8 @@ another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any
 
@@ -110,9 +111,10 @@ def _is_equal(value: Any, again: Any, converter: cattrs.Converter) -> bool:
         return False
     if isinstance(again, datetime):
         return _is_same_moment(value, again)
-    if isinstance(again, Set):
+    if isinstance(again, AbstractSet):
         return _are_same_items(value, again, converter)
-    if type(value).__eq__ is object.__eq__:  # Equality says nothing of such objects.
+    equality: Any = type(value).__eq__
+    if equality is object.__eq__:  # Equality says nothing of such objects.
         return same(converter.unstructure(value), converter.unstructure(again))
     return bool(value == again)
 
@@ -124,7 +126,9 @@ def _is_same_moment(value: datetime, again: datetime) -> bool:
     return value.astimezone(UTC) == again.astimezone(UTC)
 
 
-def _are_same_items(value: Set[Any], again: Set[Any], converter: cattrs.Converter) -> bool:
+def _are_same_items(
+    value: AbstractSet[Any], again: AbstractSet[Any], converter: cattrs.Converter
+) -> bool:
     if len(value) != len(again):
         return False
     left = list(again - value)

@@ -208,13 +208,14 @@ def _row(draw: st.DrawFn, depth: int) -> Kind:
 
 def _set(draw: st.DrawFn, _: int) -> Kind:
     inner = draw(st.sampled_from([kind for kind in PLAIN if kind.hashable]))
-    origin = draw(st.sampled_from([set, frozenset]))
+    origin: Any = draw(st.sampled_from([set, frozenset]))
     return Kind(origin[inner.hint], st.lists(inner.written, max_size=3))
 
 
 def _dict(draw: st.DrawFn, depth: int) -> Kind:
     (key, written), inner = draw(st.sampled_from(KEYS)), draw(kinds(depth))
-    return Kind(dict[key, inner.hint], st.dictionaries(written, inner.written, max_size=3))  # type: ignore[valid-type]
+    origin: Any = dict
+    return Kind(origin[key, inner.hint], st.dictionaries(written, inner.written, max_size=3))
 
 
 def _optional(draw: st.DrawFn, depth: int) -> Kind:
@@ -273,10 +274,11 @@ def _documents(
 
 def _declared(base: type[Any], parts: dict[str, Kind], lacking: set[str], rename: Any) -> type[Any]:
     """Declare a class with a field for each of *parts*; those *lacking* may be None."""
+    wrapper: Any = Field
     body: dict[str, Any] = {"__module__": __name__, "__annotations__": {}}
     for name, kind in parts.items():
         hint = kind.hint | None if name in lacking else kind.hint
-        body["__annotations__"][name] = Field[hint]
+        body["__annotations__"][name] = wrapper[hint]
         if name in lacking:
             body[name] = field(default=None)
     declare: Callable[..., type[Any]] = type(base)
