@@ -56,7 +56,7 @@ class Faulty(ValueError):
     """A list or an object with *faults* inside; their paths begin there."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(faults)
+        self.faults: tuple[Fault, ...] = tuple(faults)
         super().__init__("; ".join(map(str, self.faults)))
 
 

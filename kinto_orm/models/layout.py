@@ -73,14 +73,15 @@ class Layout:
     def __init__(self, kind: Any) -> None:
         model = model_of(kind)
         assert model is not None
-        self.kind, self.model = kind, model
+        self.kind: Any = kind
+        self.model: type[Any] = model
         self.converter: cattrs.Converter = model._converter
         types = resolved_types(kind)
-        self.beside = BESIDE if model._is_record else BESIDE_EMBEDDED
+        beside = BESIDE if model._is_record else BESIDE_EMBEDDED
         attributes = [
             attribute.evolve(type=types[attribute.name])
             for attribute in attrs.fields(model)
-            if attribute.name not in self.beside and not attribute.name.startswith("_")
+            if attribute.name not in beside and not attribute.name.startswith("_")
         ]
         self._check_id(types)
         self.specs: tuple[Spec, ...] = tuple(spec_of(model, each) for each in attributes)

@@ -13,6 +13,7 @@ form is taken as it is.  Whoever merges sees to it that what comes out means the
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -120,30 +121,36 @@ def _equal(
 def _alike(
     old: list[Any], new: list[Any], left: list[int], open_: list[int]
 ) -> Iterator[tuple[int, int]]:
-    def rank(pair: tuple[int, int, int]) -> tuple[int, int]:
+    here, there = [set(_leaves(item)) for item in old], [set(_leaves(item)) for item in new]
+    count = Counter(leaf for leaves in (*here, *there) for leaf in leaves)
+
+    def rank(pair: tuple[int, int]) -> tuple[float, int]:
         """Return what has most in common first; of these, what stands between the same items."""
-        common, origin, index = pair
+        origin, index = pair
         known = origin - bisect_left(left, origin), index - bisect_left(open_, index)
+        # What few items have says more than what many have.
+        common = sum(1 / count[leaf] for leaf in here[origin] & there[index])
         return -common, abs(known[0] - known[1])
 
-    pairs = [
-        (_common(old[origin], new[index]), origin, index) for origin in left for index in open_
-    ]
+    pairs = [(o, i) for o in left for i in open_ if here[o] & there[i]]
     used: tuple[set[int], set[int]] = set(), set()
-    for common, origin, index in sorted(pairs, key=rank):
-        if common and origin not in used[0] and index not in used[1]:
+    for origin, index in sorted(pairs, key=rank):
+        if origin not in used[0] and index not in used[1]:
             used[0].add(origin)
             used[1].add(index)
             yield origin, index
 
 
-def _common(one: Any, other: Any) -> int:
-    """Return how much two values have in common that says something: None and "" do not."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return sum(_common(value, other.get(key)) for key, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return sum(map(_common, one, other))
-    return int(one not in (None, "") and same(one, other))
+def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Give what *value* holds, each with its path; what is empty says nothing."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, (*path, key))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item, path)
+    elif value:
+        yield path, _hashable(value)
 
 
 def _hashable(value: Any) -> Any:
