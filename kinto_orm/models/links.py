@@ -198,14 +198,6 @@ def links_in(value: Any) -> Iterator[Link[Any]]:
             yield from links_in(item)
 
 
-def are_links(names: frozenset[str]) -> Any:
-    """Return what has attrs convert the fields *names* to links."""
-
-    def transformed(
-        _: type[Any], attributes: list[attrs.Attribute[Any]]
-    ) -> list[attrs.Attribute[Any]]:
-        return [
-            each.evolve(converter=as_link) if each.name in names else each for each in attributes
-        ]
-
-    return transformed
+def with_links(names: set[str], attributes: list[attrs.Attribute[Any]]) -> list[Any]:
+    """Have attrs convert the fields *names* to links."""
+    return [each.evolve(converter=as_link) if each.name in names else each for each in attributes]

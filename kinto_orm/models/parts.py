@@ -17,7 +17,11 @@ from attrs import NOTHING
 
 from kinto_orm.exceptions import UnsendableValue, ValidationError
 from kinto_orm.flow.messages import Document
-from kinto_orm.models.layout import Layout, Spec, faults_of, invalid, kind_of, layout_of
+from kinto_orm.models.diagnosis import converted
+from kinto_orm.models.faults import MISSING, Fault, faults_of
+from kinto_orm.models.layout import Layout, kind_of, layout_of, unfit
+from kinto_orm.models.specs import Spec
+from kinto_orm.models.types import called
 
 
 if TYPE_CHECKING:
@@ -32,6 +36,15 @@ def part_of(record: Record) -> frozenset[str] | None:
     """Return the names of the fields of *record* that were loaded; None if all of it was."""
     part: frozenset[str] | None = record.__dict__.get(PART)
     return part
+
+
+def names_of(record: Record) -> frozenset[str] | None:
+    """Return the names of the fields that *record* has; None if it was not loaded in part."""
+    part = part_of(record)
+    if part is None:
+        return None
+    specs = layout_of(type(record)).specs
+    return part | {spec.name for spec in specs if spec.name in record.__dict__}
 
 
 def keys_of(record: Record) -> frozenset[str] | None:
@@ -121,12 +134,9 @@ def adopt_part(record: Record, document: Document) -> None:
 
     It has all its fields then, unless one does not fit.
     """
-    layout, part = layout_of(type(record)), part_of(record)
-    assert part is not None
-    known = part | {spec.name for spec in layout.specs if spec.name in record.__dict__}
-    record.__dict__.update({PART: known, "last_modified": document.get("last_modified")})
-    keys = keys_of(record)
-    record.__dict__["_document"] = known_part(document, keys)
+    record.__dict__[PART] = names_of(record)
+    record.__dict__["last_modified"] = document.get("last_modified")
+    record.__dict__["_document"] = known_part(document, keys_of(record))
     try:
         complete(record, document)
     except ValidationError:
@@ -150,35 +160,35 @@ def _fill(record: Any, layout: Layout, document: Document, names: Collection[str
         for fault in _filled(record, layout, spec, document)
     ]
     if faults:
-        raise invalid(layout.model, document, faults)
+        raise unfit(layout.model, document, faults)
 
 
-def _filled(record: Any, layout: Layout, spec: Spec, document: Document) -> Iterator[Any]:
+def _filled(record: Any, layout: Layout, spec: Spec, document: Document) -> Iterator[Fault]:
     """Give *record* one field; give what is wrong with it."""
+    if spec.key not in document and spec.default is NOTHING and spec.key not in layout.optional:
+        yield Fault(spec.key, MISSING, called(spec.kind))
+        return
     state = record.__dict__
     attribute = getattr(attrs.fields(layout.model), spec.name)
     try:
         if spec.key in document:
             state[spec.name] = spec.load(layout.unshared(spec, document[spec.key]))
         else:
-            state[spec.name] = _default(record, layout, spec, attribute)
+            state[spec.name] = _default(record, spec, attribute)
         if attribute.validator is not None:
             attribute.validator(record, attribute, state[spec.name])
     except Exception as error:  # noqa: BLE001 (whatever a user's converter may raise)
         yield from faults_of(error, spec.key)
 
 
-def _default(record: Any, layout: Layout, spec: Spec, attribute: attrs.Attribute[Any]) -> Any:
+def _default(record: Any, spec: Spec, attribute: attrs.Attribute[Any]) -> Any:
     """Return the value of a field whose key is missing."""
     default: Any = spec.default
     if default is NOTHING:
-        if spec.key in layout.optional:
-            return None
-        raise KeyError(spec.key)
+        return None  # Which is among the values.
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
         default = default.factory(record) if default.takes_self else default.factory()
-    if attribute.converter is not None:
-        default = attribute.converter(default)  # type: ignore[operator]
+    default = converted(attribute, default, record)
     record.__dict__.setdefault("_made", {})[spec.key] = spec.encoded(default)
     return default
 

@@ -22,10 +22,11 @@ from kinto_orm.exceptions import UnsendableValue, ValidationError
 from kinto_orm.flow.batching import outer
 from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document, Request
-from kinto_orm.models.layout import layout_of, load
-from kinto_orm.models.parts import load_part, part_of
+from kinto_orm.models.layout import load, unfit
+from kinto_orm.models.parts import load_part, names_of
 from kinto_orm.models.permissions import Lists
 from kinto_orm.models.records import Record
+from kinto_orm.models.survival import lost_of_record
 from kinto_orm.patch_type import BasicPatch, JSONPatch, MergePatch, PatchType
 from kinto_orm.session.identity import Key
 from kinto_orm.session.patches import attributes, both_ways, json_patch, merge_patch
@@ -225,7 +226,8 @@ def check(changes: Sequence[Change]) -> None:
 
     Raises:
         UnsendableValue: If a document holds what cannot be sent; all such are named.
-        ValidationError: If a document does not fit its class; all such are named.
+        ValidationError: If a document does not fit its class, if a value would come back as
+            another, or if a read-only one was changed in place; all such are named.
     """
     unsent: list[str] = []
     unfit: list[ValidationError] = []
@@ -233,7 +235,7 @@ def check(changes: Sequence[Change]) -> None:
         if change.target is None:
             continue
         try:
-            check_document(change.record, decode(encode(change.target)))
+            _check_survival(change.record, decode(encode(change.target)))
         except UnsendableValue as error:
             unsent.append(f"{type(change.record).__name__} {change.key}: {error}")
         except ValidationError as error:
@@ -247,17 +249,15 @@ def check(changes: Sequence[Change]) -> None:
         raise ValidationError("\n".join([*lines, *map(str, unfit)]), faults)
 
 
-def check_document(record: Record, document: Document) -> None:
-    """Refuse the *document* that *record* stands for if it could not be loaded again."""
-    part = part_of(record)
-    if part is None:
-        load(type(record), document)
-    else:
-        load_part(type(record), document, part | (record.__dict__.keys() & _names(record)))
-
-
-def _names(record: Record) -> set[str]:
-    return {spec.name for spec in layout_of(type(record)).specs}
+def _check_survival(record: Record, document: Document) -> None:
+    """Refuse *record* if what is loaded from its *document* is not the same."""
+    names = names_of(record)
+    again = (
+        load(type(record), document) if names is None else load_part(type(record), document, names)
+    )
+    faults = list(lost_of_record(record, again))
+    if faults:
+        raise unfit(type(record), document, faults)
 
 
 def must_travel_alone(change: Change) -> bool:
