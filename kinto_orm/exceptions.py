@@ -28,6 +28,7 @@ Everything that this package raises.
      │    └── ServerError                   5xx
      ├── AttachmentError                  a file that is not what the server says, or a bad name
      ├── ValidationError (ValueError)     a document does not fit its class
+     ├── NotLoaded (AttributeError)       a part of a record that was not asked for
      ├── MultipleRecordsFound             one() met several
      ├── ConcurrentUseError               a session used from two places at once
      ├── StalePlanError                   a plan whose records have moved on
@@ -288,6 +289,14 @@ class ValidationError(KintoException, ValueError):
     def __init__(self, message: str, faults: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(message)
         self.faults: tuple[tuple[str, str], ...] = tuple(faults)
+
+
+class NotLoaded(KintoException, AttributeError):
+    """
+    A part of a record was not asked for, so that it is not known: a field, or its permissions.
+
+    Nothing is asked for behind the user's back: the message says how to load it.
+    """
 
 
 class MultipleRecordsFound(KintoException):

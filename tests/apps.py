@@ -28,6 +28,12 @@ class Counted:
             self.sent.append(step)
         return self.port.perform(step)
 
+    def begin(self, step: Any) -> Any:
+        """Begin to make *step*."""
+        if isinstance(step, Request):
+            self.sent.append(step)
+        return self.port.begin(step)
+
     def close(self) -> Any:
         """Close the connections."""
         return self.port.close()
@@ -60,6 +66,15 @@ class App:
             return await given
 
         return self.runner.run(awaited())
+
+    def collected(self, items: Any) -> list[Any]:
+        """Return the *items* that are awaited one after the other."""
+
+        async def collect() -> list[Any]:
+            return [item async for item in items]
+
+        found: list[Any] = self.run(collect())
+        return found
 
     def client(self, url: str | None = None, **options: Any) -> Any:
         """Return a client, which is closed with the test; what it sends is in its *sent*."""
@@ -122,7 +137,9 @@ class Run:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             result = self._app.run(found(*args, **kwargs))
-            return Run(self._app, result) if hasattr(result, "order_by") else result
+            if hasattr(result, "order_by"):
+                return Run(self._app, result)
+            return self._app.collected(result) if hasattr(result, "__aiter__") else result
 
         return call
 
@@ -132,11 +149,19 @@ class Run:
     def __iter__(self) -> Any:
         if not hasattr(self._inner, "__aiter__"):
             return iter(self._inner)
+        return iter(self._app.collected(self._inner))
 
-        async def collected() -> list[Any]:
-            return [item async for item in self._inner]
+    def __eq__(self, other: object) -> bool:
+        return bool(self._inner == (other._inner if isinstance(other, Run) else other))
 
-        return iter(self._app.run(collected()))
+    def __hash__(self) -> int:
+        return hash(self._inner)
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+    def __str__(self) -> str:
+        return str(self._inner)
 
     def __enter__(self) -> Self:
         self._app.run((self._inner.__aenter__ if self._app.awaiting else self._inner.__enter__)())

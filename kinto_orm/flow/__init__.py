@@ -19,6 +19,7 @@ threads if it blocks, from several tasks if it awaits.
 """
 
 from kinto_orm.flow.around import collected as collected
+from kinto_orm.flow.around import consumed as consumed
 from kinto_orm.flow.drivers import Awaiting as Awaiting
 from kinto_orm.flow.drivers import Blocking as Blocking
 from kinto_orm.flow.drivers import Recording as Recording

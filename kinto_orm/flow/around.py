@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -39,12 +39,24 @@ def around(
 def collected(pages: Stream[T]) -> Program[list[T]]:
     """Return all items of *pages*."""
     found: list[T] = []
+
+    def keep(items: Sequence[T]) -> Program[None]:
+        found.extend(items)
+        return
+        yield  # A program that has no step to make.
+
+    yield from consumed(pages, keep)
+    return found
+
+
+def consumed(pages: Stream[T], consume: Callable[[Sequence[T]], Program[None]]) -> Program[None]:
+    """Have *consume* run for the items of each of *pages*, before the next one is asked for."""
     with closing(pages):
         try:
             step = next(pages)
             while True:
                 if isinstance(step, Page):
-                    found += step.items
+                    yield from consume(step.items)
                     step = next(pages)
                     continue
                 try:
@@ -54,4 +66,4 @@ def collected(pages: Stream[T]) -> Program[list[T]]:
                 else:
                     step = pages.send(answer)
         except StopIteration:
-            return found
+            return

@@ -7,18 +7,23 @@ KeyboardInterrupt and cancellation, too: a commit notes which requests were unde
 cannot go on after these: whatever it yields then, the driver lets the interruption through.
 
 A flow is always closed, so that its `finally` clauses run when it ends, however it ends.
+
+Of a stream that allows it, the next page is asked for while this one is used (`Page.ahead`).
+Only the request is made elsewhere, in a thread or a task; the flow itself never runs at the same
+time as its reader.  So it need not know of it, and what goes wrong with such a request is raised
+at its step like anything else, where retries see it.
 """
 
 from __future__ import annotations
 
 import inspect
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import closing
 from functools import wraps
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
-from kinto_orm.flow.messages import Page, Program, Step, Stream
+from kinto_orm.flow.messages import Page, Program, Request, Step, Stream
 from kinto_orm.flow.operations import operation, stream
 from kinto_orm.flow.pending import Pending
 
@@ -26,12 +31,36 @@ from kinto_orm.flow.pending import Pending
 T = TypeVar("T")
 S = TypeVar("S")
 
+#: What came of a step: its answer, or what was raised.
+_Answer: TypeAlias = tuple[Any, BaseException | None]
+
+
+class Underway(Protocol):
+    """A step that is being made: on another thread, or in another task."""
+
+    def cancel(self) -> object:
+        """Do without it: stop it if that can be done, else forget it."""
+
+
+class UnderwayThread(Underway, Protocol):
+    """A step that is being made on another thread."""
+
+    def result(self) -> Any:
+        """Wait for its answer, and return it."""
+
+
+class UnderwayTask(Underway, Awaitable[Any], Protocol):
+    """A step that is being made in another task."""
+
 
 class BlockingPort(Protocol):
     """Where a blocking driver has its steps made."""
 
     def perform(self, step: Step) -> Any:
         """Make *step*; return its answer."""
+
+    def begin(self, step: Step) -> UnderwayThread:
+        """Begin to make *step*, and do not wait for it."""
 
     def close(self) -> None:
         """Close the connections."""
@@ -42,6 +71,9 @@ class AwaitingPort(Protocol):
 
     async def perform(self, step: Step) -> Any:
         """Make *step*; return its answer."""
+
+    def begin(self, step: Step) -> UnderwayTask:
+        """Begin to make *step*, and do not wait for it."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -56,8 +88,10 @@ class Driver:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name in dir(cls):
-            member: object = inspect.getattr_static(cls, name)
+        members: dict[str, object] = {}
+        for base in reversed(cls.__mro__):
+            members |= vars(base)
+        for name, member in members.items():
             if isinstance(member, operation):
                 call, gives = cls._running(member.flow), cls._operation_gives
             elif isinstance(member, stream):
@@ -92,12 +126,7 @@ class Blocking(Driver):
             try:
                 step = next(governed)
                 while True:
-                    try:
-                        answer = self._port.perform(step)
-                    except BaseException as error:  # noqa: BLE001 (raised inside the flow)
-                        step = _raise_inside(governed, error)
-                    else:
-                        step = governed.send(answer)
+                    step = _sent(governed, self._answered(step))
             except StopIteration as stop:
                 result: T = stop.value
                 return result
@@ -107,18 +136,28 @@ class Blocking(Driver):
             try:
                 step = next(governed)
                 while True:
-                    if isinstance(step, Page):
-                        yield from step.items
-                        step = next(governed)
+                    if not isinstance(step, Page):
+                        step = _sent(governed, self._answered(step))
                         continue
+                    coming = _Coming(governed, self._port) if step.ahead else None
                     try:
-                        answer = self._port.perform(step)
-                    except BaseException as error:  # noqa: BLE001 (raised inside the flow)
-                        step = _raise_inside(governed, error)
-                    else:
-                        step = governed.send(answer)
+                        yield from step.items
+                    except BaseException:
+                        if coming is not None:
+                            coming.drop()
+                        raise
+                    step = next(governed) if coming is None else coming.step()
+                    if coming is not None and coming.underway is not None:
+                        step = _sent(governed, self._answered(step, coming.underway))
             except StopIteration:
                 return
+
+    def _answered(self, step: Any, underway: UnderwayThread | None = None) -> _Answer:
+        """Make *step*, if it is not *underway*; return its answer."""
+        try:
+            return (self._port.perform(step) if underway is None else underway.result()), None
+        except BaseException as error:  # noqa: BLE001 (raised inside the flow)
+            return None, error
 
     @staticmethod
     def _running(flow: Callable[..., Program[Any]]) -> Callable[..., Any]:
@@ -148,12 +187,7 @@ class Awaiting(Driver):
             try:
                 step = next(governed)
                 while True:
-                    try:
-                        answer = await self._port.perform(step)
-                    except BaseException as error:  # noqa: BLE001 (raised inside the flow)
-                        step = _raise_inside(governed, error)
-                    else:
-                        step = governed.send(answer)
+                    step = _sent(governed, await self._answered(step))
             except StopIteration as stop:
                 result: T = stop.value
                 return result
@@ -163,19 +197,29 @@ class Awaiting(Driver):
             try:
                 step = next(governed)
                 while True:
-                    if isinstance(step, Page):
+                    if not isinstance(step, Page):
+                        step = _sent(governed, await self._answered(step))
+                        continue
+                    coming = _Coming(governed, self._port) if step.ahead else None
+                    try:
                         for item in step.items:
                             yield item
-                        step = next(governed)
-                        continue
-                    try:
-                        answer = await self._port.perform(step)
-                    except BaseException as error:  # noqa: BLE001 (raised inside the flow)
-                        step = _raise_inside(governed, error)
-                    else:
-                        step = governed.send(answer)
+                    except BaseException:
+                        if coming is not None:
+                            coming.drop()
+                        raise
+                    step = next(governed) if coming is None else coming.step()
+                    if coming is not None and coming.underway is not None:
+                        step = _sent(governed, await self._answered(step, coming.underway))
             except StopIteration:
                 return
+
+    async def _answered(self, step: Any, underway: UnderwayTask | None = None) -> _Answer:
+        """Make *step*, if it is not *underway*; return its answer."""
+        try:
+            return (await (self._port.perform(step) if underway is None else underway)), None
+        except BaseException as error:  # noqa: BLE001 (raised inside the flow)
+            return None, error
 
     @staticmethod
     def _running(flow: Callable[..., Program[Any]]) -> Callable[..., Any]:
@@ -234,6 +278,41 @@ class Recording(Driver):
             raise TypeError(msg)
 
         return call
+
+
+class _Coming:
+    """
+    What a stream wants when the page that it has just given is used up.
+
+    Attributes:
+        underway: The request that it wants, which is being made already; None if it is no request.
+    """
+
+    def __init__(self, flow: Generator[Any, Any, Any], port: Any) -> None:
+        self._step: Any = None
+        self._error: BaseException | None = None
+        try:
+            self._step = next(flow)
+        except BaseException as error:  # noqa: BLE001 (raised when its turn comes)
+            self._error = error
+        self.underway: Any = port.begin(self._step) if isinstance(self._step, Request) else None
+
+    def step(self) -> Any:
+        """Return the step; raise what the stream raised instead, StopIteration at its end."""
+        if self._error is not None:
+            raise self._error
+        return self._step
+
+    def drop(self) -> None:
+        """Do without it."""
+        if self.underway is not None:
+            self.underway.cancel()
+
+
+def _sent(flow: Generator[S, Any, Any], answer: _Answer) -> S:
+    """Give *flow* the answer to its step; return its next step."""
+    value, error = answer
+    return flow.send(value) if error is None else _raise_inside(flow, error)
 
 
 def _raise_inside(program: Generator[S, Any, Any], error: BaseException) -> S:

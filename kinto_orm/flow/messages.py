@@ -199,9 +199,17 @@ class Work(Generic[T]):
 
 @frozen
 class Page(Generic[T]):
-    """Items that a stream has for its reader; answered by None, when these are used up."""
+    """
+    Items that a stream has for its reader; answered by None.
+
+    Attributes:
+        items: The items.
+        ahead: Whether the stream may be asked for its next step before these are used up, and the
+            request that it wants then be made meanwhile.  If not, it waits until they are.
+    """
 
     items: Sequence[T]
+    ahead: bool = False
 
 
 #: What a driver can be asked to do.

@@ -18,7 +18,8 @@ import cattrs
 
 from cattrs.preconf.json import make_converter
 
-from kinto_orm.models.types import is_model
+from kinto_orm.models.links import Link, id_of
+from kinto_orm.models.types import is_link, is_model
 
 
 #: How types become text, if not by `str`.
@@ -55,6 +56,14 @@ def know_models(made: cattrs.Converter) -> None:
     """Have a converter *made* elsewhere know records, wherever they stand in a type."""
     made.register_structure_hook_func(is_model, lambda document, kind: kind._load(document))
     made.register_unstructure_hook_func(is_model, lambda record: record._dump())
+    made.register_structure_hook_func(is_link, _link)
+    made.register_unstructure_hook_func(is_link, id_of)
+
+
+def _link(value: Any, _: Any) -> Link[Any]:
+    if value.__class__ is not str:
+        raise _unfit("the id of a record, as a string", value)
+    return Link(value)
 
 
 def _in_order(items: Iterable[Any]) -> list[Any]:

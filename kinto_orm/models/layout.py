@@ -31,6 +31,7 @@ from cattrs.gen import make_dict_structure_fn, override
 from kinto_orm.exceptions import InvalidRequest, UnsendableValue, ValidationError
 from kinto_orm.flow.json import copied, same
 from kinto_orm.flow.messages import Document
+from kinto_orm.models.binding import like, origin_of
 from kinto_orm.models.fields import METADATA
 from kinto_orm.models.types import is_closed, is_exact, is_model, is_optional, resolved_types
 
@@ -119,7 +120,7 @@ class Layout:
         self.keys: frozenset[str] = self.declared | self.system | tag_key
         self._built = self._compiled(attributes)
         #: Keys that the constructor wants and a document may lack: None is among the values.
-        self._optional: frozenset[str] = frozenset(
+        self.optional: frozenset[str] = frozenset(
             spec.key
             for spec in self.specs
             if spec.default is NOTHING and not spec.null and is_optional(types[spec.name])
@@ -208,9 +209,7 @@ class Layout:
         record = self._built(self._prepared(document), self.model)
         state = record.__dict__
         if not document.keys() <= self.keys:
-            state["extra"] = {
-                key: copied(value) for key, value in document.items() if key not in self.keys
-            }
+            state["extra"] = self.undeclared(document)
         state["_document"] = document
         if self.model._is_record:
             state["last_modified"] = document.get("last_modified")
@@ -219,13 +218,21 @@ class Layout:
                 state.setdefault("_made", {})[spec.key] = spec.encoded(state[spec.name])
         return record
 
+    def undeclared(self, document: Document) -> Document:
+        """Return a copy of what *document* has that the class does not declare."""
+        return {key: copied(value) for key, value in document.items() if key not in self.keys}
+
+    def unshared(self, spec: Spec, value: Any) -> Any:
+        """Return the *value* of a key such that what is made of it shares nothing with it."""
+        return copied(value) if spec.key in self._shared else value
+
     def _prepared(self, document: Document) -> Document:
         """Return *document* as it may be built from: what is built shares no value with it."""
-        if not self._shared and self._optional <= document.keys():
+        if not self._shared and self.optional <= document.keys():
             return document
         copies = {key: copied(document[key]) for key in self._shared if key in document}
         # A key that None removed is None.
-        return {**dict.fromkeys(self._optional), **document, **copies}
+        return {**dict.fromkeys(self.optional), **document, **copies}
 
     # -- Dumping -------------------------------------------------------------------------------
 
@@ -240,9 +247,11 @@ class Layout:
                 document["schema"] = written["schema"]
         if self.model._tag is not None:
             document[self.model._tag_field] = self.model._tag
-        if state["extra"]:
+        if state.get("extra"):
             self._add_extra(document, state["extra"])
         for spec in self.specs:
+            if spec.name not in state:
+                continue  # It was not loaded.
             value = state[spec.name]
             wire = self._encoded(spec, value, state)
             if written is not None:
@@ -291,7 +300,7 @@ class Layout:
         for spec in self.specs:
             if spec.key in self.system and spec.key in document:  # A declared `schema` (D4).
                 record.__dict__[spec.name] = spec.load(document[spec.key])
-            _adopt_inside(record.__dict__[spec.name], document.get(spec.key))
+            _adopt_inside(record.__dict__.get(spec.name), document.get(spec.key))
 
 
 def _adopt_inside(value: Any, written: Any) -> None:
@@ -327,16 +336,30 @@ def load(model: type[Model], document: Any) -> Any:
     try:
         return load_inside(model, document)
     except Exception as error:
-        raise _invalid(model, document, error) from error
+        raise invalid(model, document, list(faults_of(error))) from error
 
 
 def base_of_kinds(model: type[Any]) -> type[Any]:
     """Return the class that has all kinds of record of a collection, of which *model* is one."""
-    return next((base for base in model.__mro__ if base.__dict__.get("_tags")), model)
+    origin = origin_of(model)
+    base = next((base for base in origin.__mro__ if base.__dict__.get("_tags")), origin)
+    return like(base, model)
 
 
 def load_inside(model: type[Model], document: Any) -> Any:
     """Do the same for a document inside another; raise what cattrs knows how to collect."""
+    return layout_of(kind_of(model, document)).load(document)
+
+
+def kind_of(model: type[Model], document: Any) -> type[Any]:
+    """
+    Return *model*, or the subclass of it that the tag of *document* names.
+
+    Raises:
+        ValueError: If it names one that is no subclass.
+    """
+    if (origin := origin_of(model)) is not model:
+        return like(kind_of(origin, document), model)
     kind = model
     if model._tags and isinstance(document, dict):
         kind = model._tags.get(document.get(model._tag_field), model)
@@ -351,31 +374,30 @@ def load_inside(model: type[Model], document: Any) -> Any:
         if found != kind._tag:
             msg = f"expected {kind._tag_field} {kind._tag!r}, found {found!r}"
             raise ValueError(msg)
-    return layout_of(kind).load(document)
+    return kind
 
 
-def _invalid(model: type[Model], document: Any, error: Exception) -> ValidationError:
-    """Return *error* as one that names the record and all that is wrong with it."""
-    faults = list(_faults(error, ""))
+def invalid(model: type[Any], document: Any, faults: list[tuple[str, str]]) -> ValidationError:
+    """Return the error that names the record, and all *faults* of its document."""
     ident = document.get("id") if isinstance(document, dict) else None
     listed = "; ".join(f"{path}: {text}" if path else text for path, text in faults)
     return ValidationError(f"{model.__name__} {ident!r} does not fit its class: {listed}", faults)
 
 
-def _faults(error: BaseException, path: str) -> Iterator[tuple[str, str]]:
+def faults_of(error: BaseException, path: str = "") -> Iterator[tuple[str, str]]:
     """Give what is wrong, each with its path in the document, out of the groups of cattrs."""
     if isinstance(error, ClassValidationError):
         keys = {spec.name: spec.key for spec in layout_of(error.cl).specs}
         for inner, note in error.group_exceptions()[0]:
             key = keys.get(note.name, note.name)
-            yield from _faults(inner, f"{path}.{key}" if path else key)
+            yield from faults_of(inner, f"{path}.{key}" if path else key)
         for inner in error.group_exceptions()[1]:
-            yield from _faults(inner, path)
+            yield from faults_of(inner, path)
     elif isinstance(error, IterableValidationError):
         for inner, item in error.group_exceptions()[0]:
-            yield from _faults(inner, f"{path}[{item.index!r}]")
+            yield from faults_of(inner, f"{path}[{item.index!r}]")
         for inner in error.group_exceptions()[1]:
-            yield from _faults(inner, path)
+            yield from faults_of(inner, path)
     elif isinstance(error, KeyError):
         yield path, "a required key is missing"
     else:

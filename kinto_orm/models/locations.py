@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar, Union, get_args, get_origin
 
 import attrs
 
-from kinto_orm.exceptions import InvalidRequest, UnsendableValue
+from kinto_orm.exceptions import InvalidRequest, NotLoaded, UnsendableValue
 from kinto_orm.models.conditions import Condition
 from kinto_orm.models.types import resolved_types
 
@@ -43,8 +43,7 @@ class Location:
         """Return the place, of a class; of an instance, this is asked only if it has no value."""
         if instance is None:
             return self
-        msg = f"{type(instance).__name__}.{self._name} was not loaded"
-        raise AttributeError(msg)
+        raise not_loaded(instance, self._name)
 
     @property
     def _identity(self) -> tuple[type[Any], tuple[str, ...]]:
@@ -114,6 +113,16 @@ class Location:
             msg = f"{self!r} cannot be compared with {value!r:.60}: {error}"
             raise UnsendableValue(msg) from error
         return wire
+
+
+def not_loaded(record: Any, name: str) -> NotLoaded:
+    """Return the error of a field that *record*, which was loaded in part, has no value for."""
+    ident = record.__dict__.get("id")
+    msg = (
+        f"{type(record).__name__} {ident!r}: {name} was not loaded, since the query was for other"
+        " fields only: refresh the record in its session, or ask for it, too"
+    )
+    return NotLoaded(msg)
 
 
 def without_none(kind: Any) -> Any:

@@ -14,14 +14,19 @@ import cattrs
 
 from kinto_orm.flow.json import copied
 from kinto_orm.flow.messages import Document
+from kinto_orm.models.binding import bound, origin_of, revived
 from kinto_orm.models.converters import converter as new_converter
 from kinto_orm.models.converters import know_models
 from kinto_orm.models.fields import METADATA, Embedded, Field, embedded, field
 from kinto_orm.models.layout import layout_of, load, load_inside
+from kinto_orm.models.links import Link, LinkField, are_links, link
+from kinto_orm.models.parts import PART, dump_part
+from kinto_orm.models.permissions import Permissions, PermissionsAttribute, given_permissions
+from kinto_orm.models.places import not_loaded
 from kinto_orm.patch_type import PatchType
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(field, embedded))
+@dataclass_transform(kw_only_default=True, field_specifiers=(field, embedded, link))
 class Model:
     """What `Record` and `EmbeddedRecord` have in common: they are attrs classes kept in JSON."""
 
@@ -58,6 +63,24 @@ class Model:
         if tag is not None:
             _tagged(cls, tag)
         _become_attrs(cls)
+
+    def __repr__(self) -> str:
+        """Return the expression that would make it, of what it has loaded."""
+        shown = (
+            f"{each.name}={(repr if each.repr is True else each.repr)(self.__dict__[each.name])}"
+            for each in attrs.fields(type(self))
+            if each.repr and each.name in self.__dict__
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204
+            """Say that a field was not loaded; its value would have been met before."""
+            if PART in self.__dict__ and name in {each.name for each in attrs.fields(type(self))}:
+                raise not_loaded(self, name)
+            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(msg, name=name, obj=self)
 
     @classmethod
     def _load(cls, document: Any) -> Any:
@@ -97,7 +120,8 @@ def _become_attrs(cls: type[Any]) -> None:
     """Make *cls* an attrs class, whose fields are expressions on the class."""
     wrapped = {name: _unwrapped(hint) for name, hint in inspect.get_annotations(cls).items()}
     cls.__annotations__ = {name: inner for name, (_, inner) in wrapped.items()}
-    attrs.define(cls, slots=False, kw_only=True)
+    links = frozenset(name for name, (wrapper, _) in wrapped.items() if wrapper is LinkField)
+    attrs.define(cls, slots=False, kw_only=True, repr=False, field_transformer=are_links(links))
     for name, (wrapper, _) in wrapped.items():
         if wrapper is not None:
             if name.startswith("_"):
@@ -117,9 +141,13 @@ def _unwrapped(hint: Any) -> tuple[type[Any] | None, Any]:
     wrappers: dict[str, type[Any]] = {"Field": Field, "Embedded": Embedded}
     if not isinstance(hint, str):
         origin = get_origin(hint)
+        if origin is Link:
+            return LinkField, hint  # A link is a type, too.
         return (origin, get_args(hint)[0]) if origin in wrappers.values() else (None, hint)
     name, bracket, inner = hint.strip().partition("[")
-    wrapper = wrappers.get(name.rpartition(".")[2])
+    if (name := name.rpartition(".")[2]) == "Link" and bracket:
+        return LinkField, hint
+    wrapper = wrappers.get(name)
     return (wrapper, inner.removesuffix("]")) if wrapper and bracket else (None, hint)
 
 
@@ -161,6 +189,7 @@ class Record(Model):
         last_modified: When the server last changed it, in milliseconds since the epoch by its
             clock; None if it was never there.
         extra: Keys of the document that the class does not declare; they survive every save.
+        permissions: Who may read and write it (see `Permissions`).
     """
 
     _is_record: ClassVar[bool] = True
@@ -171,6 +200,13 @@ class Record(Model):
     id: Field[str] = field(factory=lambda: str(uuid4()))
     last_modified: Field[int | None] = field(default=None, init=False, eq=False)
     extra: dict[str, Any] = attrs.field(factory=dict, repr=False)
+    if TYPE_CHECKING:
+        permissions: PermissionsAttribute = field(default=None)  # type: ignore[assignment]
+    else:
+        _permissions: Permissions | None = attrs.field(
+            default=None, alias="permissions", converter=given_permissions, repr=False, eq=False
+        )
+        permissions = PermissionsAttribute()
 
     def __init_subclass__(
         cls,
@@ -182,6 +218,8 @@ class Record(Model):
         converter: cattrs.Converter | None = None,
         patch: type[PatchType] | None = None,
     ) -> None:
+        if "_origin" in cls.__dict__:
+            return  # It is another class, elsewhere (see `at`).
         super().__init_subclass__(tag=tag, tag_field=tag_field, converter=converter)
         if bucket is not None:
             cls._bucket = bucket
@@ -189,6 +227,29 @@ class Record(Model):
             cls._collection = collection
         if patch is not None:
             cls._patch = patch
+
+    @classmethod
+    def at(cls, *, bucket: str | None = None, collection: str | None = None) -> type[Self]:
+        """
+        Return the same class for records elsewhere: a preview, say, or a staging copy.
+
+            session.query(Todo.at(bucket="preview"))
+
+        Its records are instances of this class, too.  They are equal to those of another place
+        only as documents.  The same place gives the same class.
+
+        Args:
+            bucket: The bucket; if omitted, the same.
+            collection: The collection; if omitted, the same.
+        """
+        return bound(cls, bucket, collection)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle a record of a class that is bound elsewhere: its name is not its own."""
+        model = type(self)
+        if "_origin" not in model.__dict__:
+            return super().__reduce_ex__(protocol)
+        return revived, (origin_of(model), model._bucket, model._collection), self.__dict__
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
@@ -200,6 +261,10 @@ class Record(Model):
         """
         record: Self = load(cls, copied(document))
         return record
+
+    def _dump(self) -> Document:
+        document = super()._dump()
+        return dump_part(self, document) if PART in self.__dict__ else document
 
     def to_document(self) -> Document:
         """Return the document that the record stands for, as a commit would leave it."""

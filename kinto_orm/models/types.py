@@ -24,6 +24,12 @@ def is_model(kind: Any) -> bool:
     return isinstance(kind, type) and hasattr(kind, "_tag_field")
 
 
+def is_link(kind: Any) -> bool:
+    """Tell whether *kind* is a link to another record."""
+    found = get_origin(kind) or kind
+    return isinstance(found, type) and hasattr(found, "_lead_to")
+
+
 def is_exact(kind: Any) -> bool:
     """Tell whether each value of *kind* has one form only in JSON."""
     origin = get_origin(kind)
@@ -31,13 +37,13 @@ def is_exact(kind: Any) -> bool:
         return all(is_exact(argument) for argument in get_args(kind))
     if origin is Literal:
         return not any(isinstance(value, Enum) for value in get_args(kind))
-    return kind in _EXACT or is_model(kind)
+    return kind in _EXACT or is_model(kind) or is_link(kind)
 
 
 def is_closed(kind: Any) -> bool:
     """Tell whether values of *kind* are made anew, so that they share nothing with a document."""
     origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Literal:
+    if origin is Literal or is_link(kind):
         return True
     if origin in _COLLECTIONS and arguments:
         return all(argument is Ellipsis or is_closed(argument) for argument in arguments)
@@ -75,4 +81,14 @@ def resolved_types(model: type[Any]) -> dict[str, Any]:
             " declared in a function sees what is declared before it"
         )
         raise TypeError(msg) from error
-    return {attribute.name: attribute.type for attribute in attrs.fields(model)}
+    return {attribute.name: _outside(attribute.type) for attribute in attrs.fields(model)}
+
+
+def _outside(kind: Any) -> Any:
+    """Return *kind*, a link to a record or to none, as a link or None."""
+    if is_link(kind):
+        (inner,) = get_args(kind)
+        if NoneType in (parts := get_args(inner)):
+            (target,) = (part for part in parts if part is not NoneType)
+            return get_origin(kind)[target] | None
+    return kind

@@ -11,6 +11,7 @@ from kinto_orm.client.paths import record_path
 from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document
+from kinto_orm.models.permissions import permission_changes
 from kinto_orm.models.records import Record
 from kinto_orm.session.snapshots import target_of, without_stamps
 
@@ -72,7 +73,10 @@ class Entry:
         return (
             self.wanted
             and self.loaded is not None
-            and not same(without_stamps(self.loaded), target_of(self.record))
+            and (
+                bool(permission_changes(self.record))
+                or not same(without_stamps(self.loaded), target_of(self.record))
+            )
         )
 
     @property

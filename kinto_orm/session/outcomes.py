@@ -14,11 +14,11 @@ A record that is gone has three shapes (docs/protocol.md, P2); here they are one
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from attrs import evolve
 
-from kinto_orm.client.endpoints.objects import content, data_of
+from kinto_orm.client.endpoints.objects import content, data_of, permissions_of
 from kinto_orm.client.endpoints.server import BATCH_LIMIT
 from kinto_orm.exceptions import (
     AnswerLost,
@@ -36,13 +36,18 @@ from kinto_orm.flow.batching import PATIENCE, Answer, settled, together_once
 from kinto_orm.flow.messages import Document, Program, Request, Response, Sleep
 from kinto_orm.flow.refusals import missing_of, response_error
 from kinto_orm.flow.retrying import RetryPolicy
+from kinto_orm.models.parts import known_part
+from kinto_orm.models.permissions import permitted
 from kinto_orm.session.identity import Key
-from kinto_orm.session.planning import Change, Plan, Write
+from kinto_orm.session.planning import Aim, Change, Plan, Write
 from kinto_orm.session.results import Fate, Outcome
-from kinto_orm.session.snapshots import agree, clashing
+from kinto_orm.session.snapshots import Stored, agree, clashing
 
 
 _DONE: Final = {"create": Fate.CREATED, "update": Fate.UPDATED, "delete": Fate.DELETED}
+
+#: What the server has of a record, None if nothing; or why that is not known.
+Sight: TypeAlias = Stored | KintoException | None
 
 #: Errors after which it is not known whether a write was applied.
 _OPEN = (AnswerLost, ServerError)
@@ -141,43 +146,58 @@ def judged(write: Write, response: Response, *, again: bool = False) -> Outcome 
     if response.rehearsed:
         return Outcome(write, Fate.NOT_SENT)
     if status < 300 and (document := data_of(response)) is not None:
-        return Outcome(write, _DONE[change.action], document)
+        return Outcome(write, _DONE[change.action], Stored(document, permissions_of(response)))
     if status < 300 or status >= 500 or status == 409:
         return None
     if status == 404 and missing_of(response) == "record":
         return _met(write, None, again=again)
     if status == 412:
-        return _met(write, existing_of(response), again=again)
+        existing = existing_of(response)
+        if existing is not None and any(aim.permissions for aim in (change.aim, *change.earlier)):
+            return None  # It may be as it was meant, but what it permits is not told (P2).
+        return _met(write, None if existing is None else Stored(existing), again=again)
     return _failed(write, response_error(write.request, response))
 
 
-def _met(write: Write, found: Document | None, *, again: bool) -> Outcome:
+def _met(write: Write, found: Stored | None, *, again: bool) -> Outcome:
     """Return what it means that the server has *found* in the place of what was expected."""
     change = write.change
-    if _is(change, found, change.target):
-        ours = again or any(_is(change, found, target) for target in change.earlier)
+    if _is(change, found, change.aim):
+        ours = again or any(_is(change, found, aim) for aim in change.earlier)
         fate = _DONE[change.action] if ours or found is None else Fate.UNCHANGED
         return Outcome(write, fate, found)
-    if any(_is(change, found, target) for target in change.earlier):
+    if any(_is(change, found, aim) for aim in change.earlier):
         return Outcome(write, Fate.SUPERSEDED, found)
     return _conflict(write, found)
 
 
-def _is(change: Change, found: Document | None, target: Document | None) -> bool:
-    """Tell whether what was *found* is the *target* of a write."""
-    if found is None or target is None:
-        return found is None and target is None
-    return agree(change.record, found, target)
+def _is(change: Change, found: Stored | None, aim: Aim) -> bool:
+    """Tell whether what was *found* is the *aim* of a write."""
+    if found is None or aim.document is None:
+        return found is None and aim.document is None
+    document = found.document
+    if change.keys is not None:  # Of the rest, nothing was known, and nothing is meant.
+        document = known_part(document, change.keys | aim.document.keys())
+    if not agree(change.record, document, aim.document):
+        return False
+    return not aim.permissions or permitted(found.permissions, aim.permissions)
 
 
 def superseding(outcomes: Iterable[Outcome]) -> list[Change]:
     """Return what is still to be written of those that an earlier write turned out to precede."""
     changes = [
-        evolve(outcome.write.change, loaded=outcome.document, earlier=())
+        evolve(outcome.write.change, loaded=_document_of(outcome), earlier=())
         for outcome in outcomes
         if outcome.fate is Fate.SUPERSEDED
     ]
     return [change for change in changes if change.is_one]
+
+
+def _document_of(outcome: Outcome) -> Document | None:
+    """Return what is known now of the document of a record."""
+    if outcome.stored is None:
+        return None
+    return known_part(outcome.stored.document, outcome.write.change.keys)
 
 
 # -- No answer ---------------------------------------------------------------------------------
@@ -224,10 +244,10 @@ def _recovered(
     return None
 
 
-def looked_up(keys: Sequence[Key]) -> Program[list[Document | KintoException | None]]:
+def looked_up(keys: Sequence[Key]) -> Program[list[Sight]]:
     """Return for each record what the server has, None if nothing, or why that is not known."""
     reads = [Request("GET", key.path) for key in keys]
-    sights: list[Document | KintoException | None] = []
+    sights: list[Sight] = []
     for start in range(0, len(reads), BATCH_LIMIT):
         part = reads[start : start + BATCH_LIMIT]
         answers = yield from together_once(part)
@@ -235,22 +255,21 @@ def looked_up(keys: Sequence[Key]) -> Program[list[Document | KintoException | N
     return sights
 
 
-def _sight(read: Request, answer: Answer) -> Document | KintoException | None:
+def _sight(read: Request, answer: Answer) -> Sight:
     if isinstance(answer, KintoException):
         return answer
     if answer.status == 404 and missing_of(answer) in ("record", "collection"):
         return None
     try:
-        document: Document = content(read, answer)
+        return Stored(content(read, answer), permissions_of(answer))
     except KintoException as error:
         return error
-    return document
 
 
-def seen(write: Write, found: Document | None) -> Outcome | None:
+def seen(write: Write, found: Stored | None) -> Outcome | None:
     """Return what it means that the server has *found* now; None: *write* was not applied."""
     change = write.change
-    before = None if found is None else found.get("last_modified")
+    before = None if found is None else found.version
     if change.version == before and not (found is None and change.target is None):
         return None
     return _met(write, found, again=True)
@@ -259,8 +278,9 @@ def seen(write: Write, found: Document | None) -> Outcome | None:
 # -- What went wrong ---------------------------------------------------------------------------
 
 
-def _conflict(write: Write, remote: Document | None) -> Outcome:
+def _conflict(write: Write, found: Stored | None) -> Outcome:
     change = write.change
+    remote = None if found is None else known_part(found.document, change.keys)
     fields = clashing(change.base or {}, change.target or {}, remote or {})
     what = {"create": "created", "update": "changed", "delete": "changed"}[change.action]
     happened = f"was {what} elsewhere" if remote is not None else "was deleted elsewhere"

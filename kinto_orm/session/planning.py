@@ -12,7 +12,7 @@ none, the whole document.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
@@ -22,7 +22,9 @@ from kinto_orm.exceptions import UnsendableValue, ValidationError
 from kinto_orm.flow.batching import outer
 from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document, Request
-from kinto_orm.models.layout import load
+from kinto_orm.models.layout import layout_of, load
+from kinto_orm.models.parts import load_part, part_of
+from kinto_orm.models.permissions import Lists
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import BasicPatch, JSONPatch, MergePatch, PatchType
 from kinto_orm.session.identity import Key
@@ -37,6 +39,20 @@ Action: TypeAlias = Literal["create", "update", "delete"]
 _CREATION: Final = {"If-None-Match": "*"}
 
 
+@frozen(eq=False)
+class Aim:
+    """
+    What a record shall be.
+
+    Attributes:
+        document: The document, without a timestamp; None if the record shall go.
+        permissions: The permissions that are to change, each with all its principals.
+    """
+
+    document: Document | None
+    permissions: Lists = field(factory=dict[str, list[str]])
+
+
 @frozen(eq=False, kw_only=True)
 class Change:
     """
@@ -48,8 +64,11 @@ class Change:
         loaded: The document as the server has it, as far as is known; None if none.
         target: The document as it shall be, without a timestamp; None if it shall go.
         patch: How a change is written where it travels alone.
-        earlier: Targets of writes that were sent before, and may be applied yet: what is found on
+        earlier: Aims of writes that were sent before, and may be applied yet: what is found on
             the server may be one of these.
+        permissions: The permissions that are to change, each with all its principals.
+        all_permissions: All of them: a PUT empties those that it does not have (P5).
+        keys: The keys of the document that are known, if the record was loaded in part.
     """
 
     record: Record
@@ -57,7 +76,10 @@ class Change:
     loaded: Document | None
     target: Document | None
     patch: type[PatchType] = MergePatch
-    earlier: tuple[Document | None, ...] = ()
+    earlier: tuple[Aim, ...] = ()
+    permissions: Lists = field(factory=dict[str, list[str]])
+    all_permissions: Lists = field(factory=dict[str, list[str]])
+    keys: frozenset[str] | None = None
     base: Document | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -73,7 +95,19 @@ class Change:
     @property
     def is_one(self) -> bool:
         """Tell whether there is anything to write."""
-        return not same(self.base, self.target)
+        return bool(self.permissions) or not same(self.base, self.target)
+
+    @property
+    def aim(self) -> Aim:
+        """Return what the record shall be."""
+        return Aim(self.target, self.permissions)
+
+    @property
+    def unseen(self) -> list[str]:
+        """Return the keys that are set and were not loaded: of these, nothing is known."""
+        if self.keys is None or self.target is None:
+            return []
+        return [key for key in self.target if key not in self.keys]
 
     @property
     def action(self) -> Action:
@@ -84,8 +118,9 @@ class Change:
 
     @property
     def paths(self) -> list[str]:
-        """Return the paths of the document that change."""
-        return changed_paths(self.base or {}, self.target or {})
+        """Return the paths of the document that change, and the permissions that do."""
+        named = [f"permissions.{name}" for name in self.permissions]
+        return changed_paths(self.base or {}, self.target or {}) + named
 
 
 @frozen(eq=False)
@@ -175,7 +210,10 @@ def planned(changes: Sequence[Change], limit: int) -> Plan:
     new = [change for change in changes if change.action == "create"]
     known = [change for change in changes if change.action != "create"]
     changes = [*new, *sorted(known, key=lambda change: change.key)]
-    parts = [changes[start : start + limit] for start in range(0, len(changes), limit)]
+    lonely = {id(change) for change in changes if must_travel_alone(change)}
+    social = [change for change in changes if id(change) not in lonely]
+    parts = [social[start : start + limit] for start in range(0, len(social), limit)]
+    parts += [[change] for change in changes if id(change) in lonely]
     return Plan(
         tuple(tuple(_write(change, alone=len(part) == 1) for change in part) for part in parts)
     )
@@ -195,7 +233,7 @@ def check(changes: Sequence[Change]) -> None:
         if change.target is None:
             continue
         try:
-            load(type(change.record), decode(encode(change.target)))
+            check_document(change.record, decode(encode(change.target)))
         except UnsendableValue as error:
             unsent.append(f"{type(change.record).__name__} {change.key}: {error}")
         except ValidationError as error:
@@ -209,12 +247,30 @@ def check(changes: Sequence[Change]) -> None:
         raise ValidationError("\n".join([*lines, *map(str, unfit)]), faults)
 
 
+def check_document(record: Record, document: Document) -> None:
+    """Refuse the *document* that *record* stands for if it could not be loaded again."""
+    part = part_of(record)
+    if part is None:
+        load(type(record), document)
+    else:
+        load_part(type(record), document, part | (record.__dict__.keys() & _names(record)))
+
+
+def _names(record: Record) -> set[str]:
+    return {spec.name for spec in layout_of(type(record)).specs}
+
+
+def must_travel_alone(change: Change) -> bool:
+    """Tell whether *change*, of a record loaded in part, cannot be said in a batch."""
+    return change.keys is not None and change.action == "update" and _both_ways(change) is None
+
+
 def _write(change: Change, *, alone: bool) -> Write:
     path = change.key.path
     if change.target is None:
         return Write(change, Request("DELETE", path, (), _unchanged(change)), "a deletion")
     if change.base is None:
-        request = Request("PUT", path, (), _CREATION, {"data": change.target})
+        request = Request("PUT", path, (), _CREATION, _put(change))
         return Write(change, request, "the whole document, since it is new")
     return _patched_alone(change) if alone else _patched_in_batch(change)
 
@@ -227,30 +283,62 @@ def _unchanged(change: Change) -> dict[str, str]:
 
 def _patched_alone(change: Change) -> Write:
     """Write a change that travels alone: as the session asks, if that can say it."""
-    assert change.base is not None
-    assert change.target is not None
+    base, target, permissions = _sides(change)
     if issubclass(change.patch, JSONPatch):
-        operations = json_patch(change.base, change.target)
-        return _patch(change, JSONPatch(operations), "a JSON Patch")
+        return _json_patch(change, "a JSON Patch")
     if issubclass(change.patch, BasicPatch):
-        if change.base.keys() <= change.target.keys():
-            body = attributes(change.base, change.target)
-            return _patch(change, BasicPatch(body), "attributes")
+        if base.keys() <= target.keys():
+            body = BasicPatch(_or_none(attributes(base, target)), permissions)
+            return _patch(change, body, "attributes")
         return _whole(change, "attributes cannot be removed by a BasicPatch")
-    merged = merge_patch(change.base, change.target)
+    if _is_blind(change):
+        return _whole(change, "it sets an object, of which it is not known what is in it now")
+    merged = merge_patch(base, target)
     if merged is not None:
-        return _patch(change, MergePatch(merged), "a merge patch")
+        return _patch(change, MergePatch(_or_none(merged), permissions), "a merge patch")
     return _whole(change, "a merge patch cannot say it: it has null, or an object for a scalar")
 
 
 def _patched_in_batch(change: Change) -> Write:
     """Write a change that travels in a batch, where its type may be ignored."""
+    body = _both_ways(change)
+    if body is not None:
+        return _patch(change, body, "a patch that reads the same either way (B2)")
+    return _whole(change, "no patch reads the same either way in a batch (B2)")
+
+
+def _both_ways(change: Change) -> MergePatch | None:
+    """Return the patch that says *change* however it is read, or None."""
+    base, target, permissions = _sides(change)
+    body = None if _is_blind(change) else both_ways(base, target)
+    return None if body is None else MergePatch(_or_none(body), permissions)
+
+
+def _sides(change: Change) -> tuple[Document, Document, dict[str, list[str]] | None]:
+    """Return the documents before and after *change*, and the permissions that it sets."""
     assert change.base is not None
     assert change.target is not None
-    body = both_ways(change.base, change.target)
-    if body is not None:
-        return _patch(change, MergePatch(body), "a patch that reads the same either way (B2)")
-    return _whole(change, "no patch reads the same either way in a batch (B2)")
+    permissions = {name: list(members) for name, members in change.permissions.items()}
+    return change.base, change.target, permissions or None
+
+
+def _is_blind(change: Change) -> bool:
+    """Tell whether *change* sets an object where there may be one, of which nothing is known."""
+    target = change.target or {}
+    return any(isinstance(target[key], Mapping) for key in change.unseen)
+
+
+def _or_none(data: Document) -> Document | None:
+    """Return *data*, or None if it is empty: then permissions alone are changed."""
+    return data or None
+
+
+def _json_patch(change: Change, form: str) -> Write:
+    base, target, _ = _sides(change)
+    operations = json_patch(base, target)
+    for name, members in change.permissions.items():
+        operations.append({"op": "add", "path": f"/permissions/{name}", "value": list(members)})
+    return _patch(change, JSONPatch(operations), form)
 
 
 def _patch(change: Change, patch: PatchType, form: str) -> Write:
@@ -259,6 +347,15 @@ def _patch(change: Change, patch: PatchType, form: str) -> Write:
 
 
 def _whole(change: Change, reason: str) -> Write:
-    body: dict[str, Any] = {"data": change.target}
-    request = Request("PUT", change.key.path, (), _unchanged(change), body)
+    if change.keys is not None:
+        return _json_patch(change, f"a JSON Patch, since {reason}, and it was loaded in part")
+    request = Request("PUT", change.key.path, (), _unchanged(change), _put(change))
     return Write(change, request, f"the whole document, since {reason}")
+
+
+def _put(change: Change) -> dict[str, Any]:
+    """Return the body of a PUT."""
+    body: dict[str, Any] = {"data": change.target}
+    if change.permissions:
+        body["permissions"] = {**change.all_permissions, **change.permissions}
+    return body

@@ -7,10 +7,10 @@ from enum import Enum
 from attrs import field, frozen
 
 from kinto_orm.exceptions import CommitError, Conflict, ConflictError, KintoException
-from kinto_orm.flow.messages import Document
 from kinto_orm.models.records import Record
 from kinto_orm.session.identity import Entry
 from kinto_orm.session.planning import Write
+from kinto_orm.session.snapshots import Stored
 
 
 class Fate(Enum):
@@ -36,13 +36,13 @@ class Outcome:
     Attributes:
         write: The write.
         fate: What became of it.
-        document: The record as the server has it now, if it was written or is there unchanged.
+        stored: The record as the server has it now, if it was written or is there unchanged.
         error: What went wrong, if something did.
     """
 
     write: Write
     fate: Fate
-    document: Document | None = None
+    stored: Stored | None = None
     error: KintoException | None = None
 
 

@@ -2,59 +2,42 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 from kinto_orm.client.clients import AsyncClient, Client
-from kinto_orm.client.endpoints.objects import content
+from kinto_orm.client.endpoints.objects import content, permissions_of
 from kinto_orm.client.endpoints.server import BATCH_LIMIT
 from kinto_orm.exceptions import (
-    ConcurrentUseError,
     InvalidRequest,
     KintoException,
     RecordNotFound,
     TransportError,
     UnsavedChangesWarning,
 )
-from kinto_orm.flow import Awaiting, Blocking, Document, Program, Request, Response, operation
+from kinto_orm.flow import Awaiting, Blocking, Program, Request, Response, operation
 from kinto_orm.flow.refusals import missing_of
 from kinto_orm.models.layout import base_of_kinds, load
+from kinto_orm.models.parts import part_of
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import MergePatch, PatchType
-from kinto_orm.query.queries import AsyncQuery, Query, Select
-from kinto_orm.session.identity import Key
+from kinto_orm.query.queries import AsyncQuery, Query, QueryBase, select_of
+from kinto_orm.session.bulk import Bulk
+from kinto_orm.session.identity import Entry, Key
 from kinto_orm.session.outcomes import carried_out, looked_up, seen, superseding
 from kinto_orm.session.planning import Change, Plan, check, planned
 from kinto_orm.session.results import CommitResult, Fate, failure_of, result_of
-from kinto_orm.session.unit import UnitOfWork
+from kinto_orm.session.snapshots import Stored
 
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 
 
-class Exclusive:
-    """A lock that is not waited for: who meets it closed has made a mistake."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            msg = (
-                "the session is in use by another thread or task: give each a session of its own"
-                " (they may share the client)"
-            )
-            raise ConcurrentUseError(msg)
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-
-class SessionBase(UnitOfWork):
+class SessionBase(Bulk):
     """
     A unit of work, without the waiting.
 
@@ -64,16 +47,10 @@ class SessionBase(UnitOfWork):
 
     def __init__(self, client: Any, *, patch: type[PatchType] = MergePatch) -> None:
         super().__init__(client, patch)
-        self._port = client._port
-        self._guard = Exclusive()
 
     def __repr__(self) -> str:
         name = type(self).__name__
         return f"<{name} with {len(self._known)} records, {len(self.new)} new>"
-
-    def _governed(self, program: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-        governed: Generator[Any, Any, Any] = self.client._governed(program)
-        return governed
 
     # -- Reading -------------------------------------------------------------------------------
 
@@ -111,47 +88,86 @@ class SessionBase(UnitOfWork):
     def _get(self, model: type[R], ident: str) -> Program[R | None]:
         key = self._key(model, ident)
         entry = self._known.find(key)
-        if entry is None:
-            document = yield from self._read(key)
-            return None if document is None else self._take(model, document)
-        if not entry.wanted:
+        if entry is not None and not entry.wanted:
             return None
+        if entry is None or part_of(entry.record) is not None:
+            stored = yield from self._read(key)
+            if stored is not None:
+                return self._take(model, stored.document, None, stored.permissions)
+            if entry is None:
+                return None
         if not isinstance(entry.record, model):
             msg = f"{key} is a {type(entry.record).__name__}, not a {model.__name__}"
             raise InvalidRequest(msg)
         return entry.record
 
-    def _read(self, key: Key) -> Program[Document | None]:
-        """Return the document of the record under *key*, or None if there is none."""
+    def _read(self, key: Key) -> Program[Stored | None]:
+        """Return the record under *key* as the server has it, or None if there is none."""
         response: Response = yield (request := Request("GET", key.path))
         if response.status == 404 and missing_of(response) == "record":
             return None
-        document: Document = content(request, response)
-        return document
+        return Stored(content(request, response), permissions_of(response))
 
     @operation
     def refresh(self, record: Record) -> Program[None]:
         """
         Read *record* again: it becomes what the server has, and local changes are lost.
 
+        All of it is loaded then, its permissions included.
+
         Raises:
             InvalidRequest: If it is not in the session.
             RecordNotFound: If the server does not have it (any more).
         """
         with self._guard:
-            entry = self._known.of(record)
-            if entry is None:
-                msg = f"{record!r} is not in the session"
-                raise InvalidRequest(msg)
-            document = yield from self._read(entry.key)
-            if document is None:
+            entry = self._mine(record)
+            stored = yield from self._read(entry.key)
+            if stored is None:
                 msg = f"there is no {type(record).__name__} {entry.key} (any more)"
                 raise RecordNotFound(msg)
-            fresh = load(base_of_kinds(type(record)), document)
+            fresh = load(base_of_kinds(type(record)), stored.document)
             if type(fresh) is not type(record):
                 msg = f"{entry.key} is a {type(fresh).__name__} now: expunge it and get it again"
                 raise InvalidRequest(msg)
-            self._replace(entry, fresh, document)
+            self._replace(entry, fresh, stored.document, stored.permissions)
+
+    @operation
+    def load_permissions(self, *records: Record) -> Program[None]:
+        """
+        Read the permissions of *records*, which lists do not have; several in one request.
+
+        Their local changes stay.
+
+        Raises:
+            InvalidRequest: If one is not in the session, or was changed here and elsewhere.
+            RecordNotFound: If the server does not have one (any more).
+        """
+        with self._guard:
+            entries = [self._mine(record) for record in records]
+            sights = yield from looked_up([entry.key for entry in entries])
+            for entry, sight in zip(entries, sights, strict=True):
+                if isinstance(sight, KintoException):
+                    raise sight
+                self._permit(entry, sight)
+
+    def _permit(self, entry: Entry, stored: Stored | None) -> None:
+        """Take in the permissions of a record."""
+        name = f"{type(entry.record).__name__} {entry.key}"
+        if stored is None:
+            msg = f"there is no {name} (any more)"
+            raise RecordNotFound(msg)
+        model = base_of_kinds(type(entry.record))
+        self._take(model, stored.document, None, stored.permissions)
+        if entry.loaded is None or entry.loaded.get("last_modified") != stored.version:
+            msg = f"{name} was changed here, and elsewhere since it was loaded: refresh it"
+            raise InvalidRequest(msg)
+
+    def _mine(self, record: Record) -> Entry:
+        entry = self._known.of(record)
+        if entry is None:
+            msg = f"{record!r} is not in the session"
+            raise InvalidRequest(msg)
+        return entry
 
     # -- Writing -------------------------------------------------------------------------------
 
@@ -241,7 +257,7 @@ class SessionBase(UnitOfWork):
             if true:
                 self.note(true[0])
             elif any(each is not None for each in found):  # Somebody else's: these came too late.
-                version = None if sight is None else sight.get("last_modified")
+                version = None if sight is None else sight.version
                 entry.sent = [each for each in entry.sent if each.change.version == version]
 
     def _untouched(self, changes: Sequence[Change], plan: Plan) -> list[Record]:
@@ -303,9 +319,13 @@ class Session(SessionBase, Blocking):
     def __init__(self, client: Client, *, patch: type[PatchType] = MergePatch) -> None:
         super().__init__(client, patch=patch)
 
-    def query(self, model: type[R]) -> Query[R]:
-        """Look for records of *model*."""
-        return Query(self, Select(model))
+    @overload
+    def query(self, model: type[R]) -> Query[R]: ...
+    @overload
+    def query(self, model: QueryBase[T]) -> Query[T]: ...
+    def query(self, model: Any) -> Query[Any]:
+        """Look for records of *model*, or for what a query of another session looks for."""
+        return Query(self, select_of(model))
 
     def close(self) -> None:
         """Forget all records, with their changes; records stay as they are."""
@@ -337,9 +357,13 @@ class AsyncSession(SessionBase, Awaiting):
     def __init__(self, client: AsyncClient, *, patch: type[PatchType] = MergePatch) -> None:
         super().__init__(client, patch=patch)
 
-    def query(self, model: type[R]) -> AsyncQuery[R]:
-        """Look for records of *model*."""
-        return AsyncQuery(self, Select(model))
+    @overload
+    def query(self, model: type[R]) -> AsyncQuery[R]: ...
+    @overload
+    def query(self, model: QueryBase[T]) -> AsyncQuery[T]: ...
+    def query(self, model: Any) -> AsyncQuery[Any]:
+        """Look for records of *model*, or for what a query of another session looks for."""
+        return AsyncQuery(self, select_of(model))
 
     async def close(self) -> None:
         """Forget all records, with their changes; records stay as they are."""

@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from attrs import frozen
+
 from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.layout import layout_of
+from kinto_orm.models.parts import adopt_part, part_of
+from kinto_orm.models.permissions import Lists, adopt_permissions, permission_changes
 from kinto_orm.models.records import Record
 
 
@@ -32,13 +36,48 @@ def target_of(record: Record) -> Document:
 
 
 def is_dirty(record: Record) -> bool:
-    """Tell whether *record* differs from what it was loaded from."""
-    return not same(base_of(record), target_of(record))
+    """Tell whether *record* differs from what it was loaded from, its permissions included."""
+    return bool(permission_changes(record)) or not same(base_of(record), target_of(record))
 
 
-def adopt(record: Record, document: Document) -> None:
-    """Take *document* as what *record* was loaded from; edits since then stay edits."""
-    layout_of(type(record)).adopt(record, document)
+@frozen
+class Stored:
+    """
+    A record as the server has it.
+
+    Attributes:
+        document: Its document.
+        permissions: Who may do what; None if that was not told, empty if it is hidden (P5).
+    """
+
+    document: Document
+    permissions: Lists | None = None
+
+    @property
+    def version(self) -> int | None:
+        """Return its timestamp, in milliseconds."""
+        return self.document.get("last_modified")
+
+
+def adopt(record: Record, stored: Stored, sent: Lists | None = None) -> Document:
+    """
+    Take *stored* as what *record* was loaded from; edits since then stay edits.
+
+    Args:
+        record: The record.
+        stored: What the server has.
+        sent: The permissions that were sent.
+
+    Returns:
+        What the record is compared with from now on: of one that was loaded in part, that part.
+    """
+    if part_of(record) is None:
+        layout_of(type(record)).adopt(record, stored.document)
+    else:
+        adopt_part(record, stored.document)
+    adopt_permissions(record, stored.permissions, sent)
+    document: Document = record.__dict__["_document"]
+    return document
 
 
 def without_stamps(document: Mapping[str, Any]) -> Document:

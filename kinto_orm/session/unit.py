@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from kinto_orm.client.paths import checked
@@ -15,9 +15,11 @@ from kinto_orm.exceptions import (
     TransactionConflict,
 )
 from kinto_orm.flow import Document
-from kinto_orm.models.layout import load
+from kinto_orm.models.parts import keys_of
+from kinto_orm.models.permissions import all_permissions, forget_permissions, permission_changes
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import PatchType
+from kinto_orm.session.exclusive import Exclusive
 from kinto_orm.session.identity import Entry, IdentityMap, Key
 from kinto_orm.session.planning import Change, Plan, Write
 from kinto_orm.session.results import Fate, Outcome
@@ -40,12 +42,21 @@ class UnitOfWork:
 
     def __init__(self, client: Any, patch: type[PatchType]) -> None:
         self.client = client
+        self._port: Any = client._port
+        self._guard = Exclusive()
         self._patch = patch
         self._known = IdentityMap()
         #: What became of writes, until a result has said so.
         self._outcomes: list[Outcome] = []
         #: The records of a plan that is being sent, by their identity.
         self._underway: set[int] = set()
+        #: How often something may have been written.
+        self._commits = 0
+
+    def _governed(self, program: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        """Return *program* with what goes around each."""
+        governed: Generator[Any, Any, Any] = self.client._governed(program)
+        return governed
 
     # -- What is in it -------------------------------------------------------------------------
 
@@ -143,48 +154,6 @@ class UnitOfWork:
     def _key(self, model: type[Record], id: str) -> Key:
         return Key(*self._place(model), checked("record", id))
 
-    def _take(self, model: type[R], document: Document) -> R | None:
-        """
-        Return the record of the session that *document*, which was just read, stands for.
-
-        One that is in the session is brought up to date, unless it has local changes.  One that
-        is to be deleted counts as gone.
-        """
-        key = Key(*self._place(model), document["id"])
-        entry = self._known.find(key)
-        if entry is not None and not entry.wanted:
-            return None
-        if entry is None:
-            return self._loaded(model, key, document)
-        record, before = entry.record, entry.loaded or {}
-        if before.get("last_modified") != document.get("last_modified") and entry.is_clean:
-            fresh = load(model, document)
-            if type(fresh) is not type(record):  # Of another kind now: that is another object.
-                self._known.drop(record)
-                return self._loaded(model, key, document)
-            self._replace(entry, fresh, document)
-        if not isinstance(record, model):
-            msg = f"{key} is a {type(record).__name__}, not a {model.__name__}"
-            raise InvalidRequest(msg)
-        return record
-
-    def _take_all(self, model: type[R], documents: Iterable[Document]) -> list[R]:
-        """Return the records that *documents* stand for, without those that are to be deleted."""
-        taken = [self._take(model, document) for document in documents]
-        return [record for record in taken if record is not None]
-
-    def _loaded(self, model: type[R], key: Key, document: Document) -> R:
-        record: R = load(model, document)
-        self._known.put(Entry(key, record, document))
-        return record
-
-    def _replace(self, entry: Entry, fresh: Record, document: Document) -> None:
-        """Have the record of *entry* be as *fresh*, whatever was to become of it."""
-        entry.record.__dict__.clear()
-        entry.record.__dict__.update(fresh.__dict__)
-        entry.loaded, entry.wanted = document, True
-        entry.outdate()
-
     # -- What is to be written -----------------------------------------------------------------
 
     def _changes(self) -> Iterator[Change]:
@@ -207,7 +176,10 @@ class UnitOfWork:
             loaded=entry.loaded,
             target=target,
             patch=entry.record._patch or self._patch,
-            earlier=tuple(write.change.target for write in entry.sent),
+            earlier=tuple(write.change.aim for write in entry.sent),
+            permissions=permission_changes(entry.record) if target is not None else {},
+            all_permissions=all_permissions(entry.record) if target is not None else {},
+            keys=keys_of(entry.record),
         )
 
     def _check_id(self, entry: Entry) -> None:
@@ -250,6 +222,7 @@ class UnitOfWork:
 
     def _begun(self) -> None:
         """Begin a commit: of those before, what has an effect is still to be told."""
+        self._commits += 1
         effects = (Fate.CREATED, Fate.UPDATED, Fate.DELETED)
         self._outcomes = [each for each in self._outcomes if each.fate in effects]
 
@@ -267,16 +240,17 @@ class UnitOfWork:
                     entry.sent.remove(outcome.write)
                 return
             entry.sent.clear()
-        if fate is Fate.DELETED or (fate is Fate.SUPERSEDED and outcome.document is None):
+        if fate is Fate.DELETED or (fate is Fate.SUPERSEDED and outcome.stored is None):
             self._gone(record, entry)
-        elif outcome.document is not None:
-            adopt(record, outcome.document)
+        elif outcome.stored is not None:
+            loaded = adopt(record, outcome.stored, outcome.write.change.permissions)
             if entry is not None:
-                entry.loaded = outcome.document
+                entry.loaded = loaded
 
     def _gone(self, record: Record, entry: Entry | None) -> None:
         """Note that the server does not have *record* any more."""
         record.__dict__.update(_document=None, last_modified=None)
+        forget_permissions(record)
         if entry is not None:
             entry.loaded = None
             if not entry.wanted:

@@ -85,6 +85,13 @@ class Awaiting:
         assert isinstance(step, Now)
         return time.monotonic()
 
+    def begin(self, step: Step) -> asyncio.Task[Any]:
+        """Begin to make *step* in another task."""
+        task = asyncio.ensure_future(self.perform(step))
+        # If its reader goes away, nobody asks how it ended: that is no reason to complain.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
     async def close(self) -> None:
         """Close the connections."""
         http, self._http = self._http, None

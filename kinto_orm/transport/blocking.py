@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 
+from concurrent.futures import Future
 from http.cookiejar import DefaultCookiePolicy
+from threading import Thread
 from typing import Any, Final
 
 import requests
@@ -85,6 +87,20 @@ class Blocking:
             return step.do()
         assert isinstance(step, Now)
         return time.monotonic()
+
+    def begin(self, step: Step) -> Future[Any]:
+        """Begin to make *step* on another thread, which does not keep the process from ending."""
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # From now on it cannot be cancelled, but forgotten.
+
+        def make() -> None:
+            try:
+                future.set_result(self.perform(step))
+            except BaseException as error:  # noqa: BLE001 (raised where the result is wanted)
+                future.set_exception(error)
+
+        Thread(target=make, name="kinto-orm: next page", daemon=True).start()
+        return future
 
     def close(self) -> None:
         """Close the connections."""

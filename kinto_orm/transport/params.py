@@ -127,7 +127,7 @@ def _value(operator: str, value: Any) -> str:
 
 def _control(name: str, value: Any) -> str:
     if name in _MOMENTS:
-        return f'"{_moment(name, value)}"'
+        return f'"{moment(name, value)}"'
     if name in ("_sort", "_fields"):
         return _names(name, value)
     return _raw(name, value)
@@ -147,7 +147,7 @@ def _names(name: str, value: Any) -> str:
     return ",".join(names)
 
 
-def _moment(name: str, value: Any) -> str:
+def moment(name: str, value: Any) -> str:
     """Return a timestamp as digits: it may be given as an ETag, too."""
     text = str(value).strip('"')
     if isinstance(value, bool) or not (text.isascii() and text.isdigit()):

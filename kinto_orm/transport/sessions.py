@@ -35,7 +35,7 @@ from kinto_orm.flow import (
 )
 from kinto_orm.flow.drivers import Recorded
 from kinto_orm.flow.refusals import response_error
-from kinto_orm.transport import awaiting, blocking
+from kinto_orm.transport import blocking
 from kinto_orm.transport.auth import Credentials
 from kinto_orm.transport.codec import encode, jsonable
 from kinto_orm.transport.dry import rehearsing
@@ -55,7 +55,7 @@ DEFAULT_TIMEOUT: Final = Timeout()
 _WITH_A_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
 #: How many calls a warning is below the program that it is for: its operation, and the driver.
-_CALLER: Final = 4
+_CALLER: Final = 5
 
 
 @define
@@ -311,7 +311,12 @@ class HTTPSession(_SessionBase, Blocking):
 class AsyncHTTPSession(_SessionBase, Awaiting):
     """A server, who asks it, and how persistently; it awaits (see `HTTPSession`)."""
 
-    _transport = awaiting.Awaiting
+    @staticmethod
+    def _transport(*args: Any) -> Any:
+        """Return what makes the requests; event loops are loaded for who uses one."""
+        from kinto_orm.transport import awaiting
+
+        return awaiting.Awaiting(*args)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -67,6 +67,18 @@ def test_memory(way: str, filled: Callable[[str, int], Client]) -> None:
 
 
 @pytest.mark.early
+@both_ways
+def test_memory_of_a_query(way: str, filled: Callable[[str, int], Client]) -> None:
+    """100,000 typed records stream through a query in the memory of the first 20,000."""
+    large = filled(f"querying-{way}", 100_000)
+    count, early, late = peaks(
+        "client.walker", way, "queried", large.server_url, str(large.bucket_name)
+    )
+    assert count == 100_000 > FIRST
+    assert late - early < GROWTH
+
+
+@pytest.mark.early
 @pytest.mark.parametrize(("way", "count"), [("blocking", 2000), ("awaiting", 3 * FRAMES)])
 def test_stack(way: str, count: int, filled: Callable[[str, int], Client]) -> None:
     """

@@ -14,7 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from kinto_orm import AsyncClient, Client
+from kinto_orm import AsyncClient, AsyncSession, Client, Field, Record, Session
 from kinto_orm.embedded import KintoServer
 from peaks import peak
 
@@ -59,12 +59,29 @@ async def records(client: Any) -> None:
     sys.stdout.write(f"{count}\n{early}\n{peak()}\n")
 
 
+class Many(Record, collection="many"):
+    """A record of the list."""
+
+    n: Field[int]
+    text: Field[str]
+
+
+async def queried(client: Any) -> None:
+    """Walk through a query; print how much memory that took, early and in the end."""
+    kind: Any = Session if isinstance(client, Client) else AsyncSession
+    early = count = 0
+    async for _ in each(kind(client).query(Many).page_size(2_500).untracked()):
+        count += 1
+        early = early or (peak() if count == FIRST else 0)
+    sys.stdout.write(f"{count}\n{early}\n{peak()}\n")
+
+
 async def main(way: str, what: str, url: str, bucket: str) -> None:
     """Do what the arguments say."""
     kind: Any = {"blocking": Client, "awaiting": AsyncClient}[way]
     client = kind(server_url=url, auth=KintoServer.auth, bucket=bucket, collection="many")
     try:
-        await {"pages": pages, "records": records}[what](client)
+        await {"pages": pages, "records": records, "queried": queried}[what](client)
     finally:
         closed = client.close()
         if inspect.isawaitable(closed):

@@ -52,7 +52,7 @@ class Todo(Shouting, Signed, collection="todos", patch=JSONPatch):
     tags: Field[list[str]] = field(factory=list)
     counts: Field[dict[str, int]] = field(factory=dict)
     due: Field[date | None] = field(default=None)
-    at: Field[datetime | None] = field(default=None, null=True)
+    moment: Field[datetime | None] = field(default=None, null=True, key="at")
     colour: Field[Colour] = field(default=Colour.RED)
     kind: Field[Literal["home", "work"]] = field(default="home")
     size: Field[int] = field(default=1, key="size-in-cm")

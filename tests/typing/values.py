@@ -16,7 +16,7 @@ def read(todo: Todo, chore: Chore, engine: Engine) -> None:
     assert_type(todo.tags, list[str])
     assert_type(todo.counts, dict[str, int])
     assert_type(todo.due, date | None)
-    assert_type(todo.at, datetime | None)
+    assert_type(todo.moment, datetime | None)
     assert_type(todo.colour, Colour)
     assert_type(todo.kind, Literal["home", "work"])
     assert_type(todo.size, int)

@@ -186,6 +186,11 @@ def data_of(response: Response) -> Any:
     return response.body.get("data") if isinstance(response.body, dict) else None
 
 
+def permissions_of(response: Response) -> Permissions | None:
+    """Return the *permissions* in the body of *response*, or None."""
+    return response.body.get("permissions") if isinstance(response.body, dict) else None
+
+
 def refuse(request: Request, response: Response) -> NoReturn:
     """Raise the error that *response* stands for."""
     raise response_error(request, response)

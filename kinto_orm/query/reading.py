@@ -1,0 +1,262 @@
+"""
+How a query is read: page after page.
+
+A session that has asked the same before sends along what the collection's timestamp was then.  If
+nothing in it has changed, the server answers 304, and the records that the session has are the
+answer.
+
+While a page is used, the next one may be under way.  If the session writes something in the
+meantime, that page may be older than what the session knows, and is asked for again.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+
+from attrs import frozen
+
+from kinto_orm.client.endpoints.listing import next_page
+from kinto_orm.client.endpoints.objects import content, etag
+from kinto_orm.client.paths import records_path
+from kinto_orm.exceptions import SnapshotMoved, ValidationError
+from kinto_orm.flow import Document, Page, Program, Request, Response, Stream, collected
+from kinto_orm.models.layout import load
+from kinto_orm.models.parts import load_part
+from kinto_orm.models.records import Record
+from kinto_orm.query.items import Invalid, Tombstone
+from kinto_orm.query.linking import linked
+from kinto_orm.query.selects import Select
+
+
+if TYPE_CHECKING:
+    from kinto_orm.session.results import CommitResult
+
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+#: How often a snapshot is begun again that others write to.
+_TRIES: Final = 5
+
+#: A document, and the fields that were loaded of it; None if all were.
+Loaded: TypeAlias = tuple[Document, frozenset[str] | None]
+
+
+@frozen
+class Answered:
+    """
+    What a query gave.
+
+    Attributes:
+        timestamp: The timestamp of the collection then, in milliseconds.
+        ids: The ids of the records, in order.
+    """
+
+    timestamp: str
+    ids: tuple[str, ...]
+
+
+class Tracker(Protocol):
+    """What a query needs of its session."""
+
+    _port: Any
+
+    #: Grows with each commit.
+    _commits: int
+
+    @property
+    def _guard(self) -> AbstractContextManager[object]:
+        """Return what lets one thread or task in at a time."""
+        ...
+
+    def _governed(self, program: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        """Return *program* with what goes around each."""
+        ...
+
+    def _place(self, model: type[Record]) -> tuple[str, str]:
+        """Return the bucket and the collection of *model*."""
+        ...
+
+    def _take(self, model: type[Any], document: Document, part: frozenset[str] | None) -> Any:
+        """Return the record of the session that *document* stands for; None if it is to go."""
+        ...
+
+    def _here(self, model: type[Any], ident: str) -> tuple[bool, Any]:
+        """Tell whether the session knows of a record, and return it; None if it is to go."""
+        ...
+
+    def _freshened(self, select: Select, documents: Sequence[Document]) -> Program[list[Loaded]]:
+        """Return *documents*, each as much of it as the record in the session has loaded."""
+        ...
+
+    def _recall(self, select: Select) -> Answered | None:
+        """Return what *select* gave when it was last asked for."""
+        ...
+
+    def _remember(self, select: Select, answered: Answered) -> None:
+        """Keep what *select* gave."""
+        ...
+
+    def _delete_all(self, select: Select) -> Program[CommitResult]:
+        """Delete what *select* finds."""
+        ...
+
+    def _update_all(self, select: Select, values: dict[str, Any]) -> Program[CommitResult]:
+        """Give *values* to what *select* finds."""
+        ...
+
+
+def everything(session: Tracker, select: Select) -> Program[list[Any]]:
+    """
+    Return all that *select* finds; a snapshot is begun again if it moves.
+
+    What links lead to is loaded at the end, for all pages together.
+    """
+    for left in reversed(range(_TRIES if select.snapshot else 1)):
+        try:
+            found = yield from collected(pages_of(session, select.with_(links=())))
+        except SnapshotMoved:
+            if not left:
+                raise
+        else:
+            yield from linked(session, select, found, set())
+            return found
+    raise AssertionError
+
+
+def pages_of(
+    session: Tracker, select: Select, *, ahead: bool = False, whole: bool = False
+) -> Stream[Any]:
+    """
+    Go through what *select* finds.
+
+    Args:
+        session: Whose records they are.
+        select: What to look for.
+        ahead: Whether the reader lets the next page be asked for while it uses one.  Then it is
+            not holding the session's guard; otherwise it is.
+        whole: Whether a page is one item, instead of many.
+    """
+    if select.hopeless:
+        return
+    before = session._recall(select) if _is_repeatable(select) else None
+    walk = _Walk(session, select, before)
+    request: Request | None = walk.first()
+    while request is not None:
+        commits = session._commits
+        response: Response = yield request
+        if commits != session._commits:
+            continue
+        with session._guard if ahead else nullcontext():
+            items = yield from walk.taken(request, response)
+        if items is None:  # It is as before, but the session has not all of it any more.
+            request = walk.first()
+            continue
+        yield Page([items] if whole else items, ahead)
+        request = walk.following(request, response)
+
+
+class _Walk:
+    """A way through the pages of a query."""
+
+    def __init__(self, session: Tracker, select: Select, before: Answered | None) -> None:
+        self._session, self._select, self._before = session, select, before
+        self._path = records_path(*session._place(select.model))
+        self._left = select.limit
+        self._gone = set[tuple[Any, str]]()
+        self._timestamps = set[str]()
+        self._ids: list[str] | None = [] if _is_repeatable(select) else None
+
+    def first(self) -> Request:
+        """Return the request for the first page."""
+        headers = {}
+        if self._before is not None:
+            headers["If-None-Match"] = etag(self._before.timestamp)
+        return Request("GET", self._path, self._select.params(), headers)
+
+    def taken(self, request: Request, response: Response) -> Program[list[Any] | None]:
+        """Return what is on a page; None if it has to be asked for again."""
+        if response.status == 304 and self._before is not None:
+            return (yield from self._recalled())
+        if response.status == 412 and self._timestamps:
+            msg = (
+                f"GET {request.path}: the collection was changed while its pages were read: try"
+                " again, or read without snapshot()"
+            )
+            raise SnapshotMoved(msg, request=request, response=response)
+        documents: list[Document] = content(request, response)[: self._left]
+        if self._left is not None:
+            self._left -= len(documents)
+        self._timestamps.add(response.headers["etag"].removeprefix("W/").strip('"'))
+        loaded = yield from self._session._freshened(self._select, documents)
+        items = list(_items(self._session, self._select, loaded))
+        yield from linked(self._session, self._select, items, self._gone)
+        if self._ids is not None:
+            self._ids += [document["id"] for document in documents]
+        return items
+
+    def following(self, request: Request, response: Response) -> Request | None:
+        """Return the request for the next page, if there is one."""
+        if response.status == 304:
+            return None
+        is_enough = self._left is not None and self._left <= 0
+        headers = {}
+        if self._select.snapshot:
+            headers = {"If-Match": etag(min(self._timestamps))}
+        request_ = None if is_enough else next_page(request, response, headers)
+        if request_ is None and self._ids is not None and len(self._timestamps) == 1:
+            answered = Answered(self._timestamps.pop(), tuple(self._ids))
+            self._session._remember(self._select, answered)
+        return request_
+
+    def _recalled(self) -> Program[list[Any] | None]:
+        """Return the records that the query gave before; None if one is not here any more."""
+        assert self._before is not None
+        found = []
+        for ident in self._before.ids:
+            is_here, record = self._session._here(self._select.model, ident)
+            if not is_here:
+                self._before = None
+                return None
+            if record is not None:
+                found.append(record)
+        yield from linked(self._session, self._select, found, self._gone)
+        return found
+
+
+def _is_repeatable(select: Select) -> bool:
+    """Tell whether what *select* gives is in the session afterwards."""
+    return select.tracked and not select.deleted and select.on_invalid == "raise"
+
+
+def _items(session: Tracker, select: Select, loaded: Sequence[Loaded]) -> Iterator[Any]:
+    """Give what *loaded* documents stand for."""
+    for document, part in loaded:
+        if select.deleted and document.get("deleted") is True:
+            yield Tombstone(document["id"], document["last_modified"])
+            continue
+        try:
+            item = _record(session, select, document, part)
+        except ValidationError as error:
+            if select.on_invalid == "raise":
+                raise
+            if select.on_invalid == "keep":
+                yield Invalid(document["id"], document["last_modified"], document, error)
+            else:
+                logger.warning("left out: %s", error)
+        else:
+            if item is not None:
+                yield item
+
+
+def _record(
+    session: Tracker, select: Select, document: Document, part: frozenset[str] | None
+) -> Any:
+    if select.tracked:
+        return session._take(select.model, document, part)
+    if part is None:
+        return load(select.model, document)
+    return load_part(select.model, document, part)
