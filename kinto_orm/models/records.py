@@ -20,9 +20,9 @@ from kinto_orm.models.converters import know_models
 from kinto_orm.models.fields import METADATA, Embedded, Field, embedded, field
 from kinto_orm.models.layout import layout_of, load, load_inside
 from kinto_orm.models.links import Link, LinkField, are_links, link
+from kinto_orm.models.locations import not_loaded
 from kinto_orm.models.parts import PART, dump_part
 from kinto_orm.models.permissions import Permissions, PermissionsAttribute, given_permissions
-from kinto_orm.models.places import not_loaded
 from kinto_orm.patch_type import PatchType
 
 
