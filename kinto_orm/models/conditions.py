@@ -12,7 +12,7 @@ from kinto_orm.models.matching import canonical, found_at, fulfils
 
 
 if TYPE_CHECKING:
-    from kinto_orm.models.places import Place
+    from kinto_orm.models.locations import Location
     from kinto_orm.models.records import Record
 
 
@@ -73,7 +73,7 @@ class Condition(_Expression):
         value: With what, as the record has it: a `datetime`, say; a tuple if there are several.
     """
 
-    field: Place
+    field: Location
     operator: Operator
     value: Any
 
@@ -257,7 +257,7 @@ class Order:
         descending: Whether the greatest comes first.
     """
 
-    field: Place
+    field: Location
     descending: bool = False
 
     def __repr__(self) -> str:

@@ -25,8 +25,8 @@ import attrs
 
 from kinto_orm.exceptions import UnsupportedQuery
 from kinto_orm.models.conditions import Condition, Operator, Order
-from kinto_orm.models.places import METADATA as METADATA  # noqa: PLC0414 (others look here)
-from kinto_orm.models.places import Place, value_type, without_none
+from kinto_orm.models.locations import METADATA as METADATA  # noqa: PLC0414 (others look here)
+from kinto_orm.models.locations import Location, value_type, without_none
 from kinto_orm.models.types import is_model
 
 
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     Items: TypeAlias = Holding[list[E] | set[E] | frozenset[E] | tuple[E, ...] | None]
 
 
-class Field(Place, Generic[T]):
+class Field(Location, Generic[T]):
     """
     A field of a record: its value on an instance, an expression on the class.
 
@@ -211,7 +211,7 @@ class Field(Place, Generic[T]):
         return several
 
 
-class Embedded(Place, Generic[T]):
+class Embedded(Location, Generic[T]):
     """
     A field that holds an object with fields of its own.
 
@@ -234,11 +234,11 @@ class Embedded(Place, Generic[T]):
     def __hash__(self) -> int:
         return object.__hash__(self)
 
-    def __eq__(self, value: None) -> Condition:  # type: ignore[override]
+    def __eq__(self, value: object) -> Condition:  # type: ignore[override]
         self._check_none(value)
         return Condition(self, "eq", None) if self._keeps_null() else self._has(value=False)
 
-    def __ne__(self, value: None) -> Condition:  # type: ignore[override]
+    def __ne__(self, value: object) -> Condition:  # type: ignore[override]
         self._check_none(value)
         return ~(self == None)  # noqa: E711
 
@@ -255,7 +255,7 @@ class Embedded(Place, Generic[T]):
             raise AttributeError(msg)
         return inner._inside(self)
 
-    def _check_none(self, value: None) -> None:
+    def _check_none(self, value: object) -> None:
         if value is not None:
             msg = f"{self!r} is compared with None alone: compare its fields, not {value!r}"
             raise TypeError(msg)

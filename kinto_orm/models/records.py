@@ -19,10 +19,10 @@ from kinto_orm.models.declaring import become_attrs, declared_where, tagged
 from kinto_orm.models.fields import Field, embedded, field
 from kinto_orm.models.layout import kind_of, layout_of, load, load_inside
 from kinto_orm.models.links import link
+from kinto_orm.models.locations import not_loaded
 from kinto_orm.models.naming import Rename, convention
 from kinto_orm.models.parts import PART, dump_part
 from kinto_orm.models.permissions import Permissions, PermissionsAttribute, given_permissions
-from kinto_orm.models.places import not_loaded
 from kinto_orm.models.specs import Spec
 from kinto_orm.models.types import Part, model_of
 from kinto_orm.patch_type import PatchType

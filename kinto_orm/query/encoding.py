@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from kinto_orm.exceptions import UnsupportedQuery
 from kinto_orm.models.conditions import PATTERNS, Condition, Order
-from kinto_orm.models.places import Place
+from kinto_orm.models.locations import Location
 from kinto_orm.transport.params import has_first, listed, text_of
 
 
@@ -47,10 +47,10 @@ def encoded(
         UnsendableValue: If a value is none of its field.
     """
     asked = [condition for condition in conditions if not _is_idle(condition)]
-    return _distinct(has_first(pair for each in asked for pair in _encoded(each, model)))
+    return distinct(has_first(pair for each in asked for pair in _encoded(each, model)))
 
 
-def _distinct(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def distinct(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """
     Return *pairs*, each of which counts: the values of one name, the server would make a list.
 
@@ -145,7 +145,7 @@ def _refuse(condition: Condition, reason: str) -> None:
     raise UnsupportedQuery(msg)
 
 
-def path_of(field: Place) -> str:
+def path_of(field: Location) -> str:
     """Return the path of *field*; refuse one that the server would not know."""
     for key in field._path:
         if _KEY.fullmatch(key) is None:

@@ -150,6 +150,15 @@ class TestOnTheServer:
             ([Thing.level.in_([Level.LOW])], "e"),
             ([Thing.day < date(2024, 3, 1)], "e"),
             ([Thing.id == "a"], "a"),
+            ([Thing.title != "42", Thing.title != 42, Thing.title != True], "de"),  # noqa: E712
+            ([Thing.title.like("4*")], "a"),
+            ([Thing.title.like("T*E") & Thing.title.like("*u*")], "d"),
+            ([Thing.inner.word.startswith("A,")], "b"),
+            ([Thing.level.endswith("NONE")], "e"),
+            ([Thing.inner.word.exists(), ~(Thing.number == 3)], "b"),
+            ([Thing.nothing.exists()], "c"),
+            ([(Thing.title == "42") | (Thing.title == 42)], "ab"),
+            ([(Thing.number > 1).present()], "bcd"),
         ],
     )
     def test_filters(self, app: App, conditions: Any, expected: str) -> None:

@@ -14,13 +14,13 @@ from kinto_orm.models.conditions import Condition
 from kinto_orm.models.types import resolved_types
 
 
-P = TypeVar("P", bound="Place")
+P = TypeVar("P", bound="Location")
 
 #: Where a field keeps what attrs has no place for.
 METADATA = "kinto_orm"
 
 
-class Place:
+class Location:
     """
     A place in documents: a field, one inside another, or what a dictionary has under a key.
 
@@ -50,7 +50,7 @@ class Place:
         """Return what tells the place from others: ``==`` makes conditions."""
         return self._root, self._path
 
-    def _inside(self, outer: Place) -> Self:
+    def _inside(self, outer: Location) -> Self:
         """Return the same field of an object that is at another place."""
         moved = copy(self)
         moved._path = (*outer._path, *self._path)
