@@ -18,6 +18,7 @@ from kinto_orm.models.converters import converter as new_converter
 from kinto_orm.models.converters import know_models
 from kinto_orm.models.fields import METADATA, Embedded, Field, embedded, field
 from kinto_orm.models.layout import layout_of, load, load_inside
+from kinto_orm.models.schema import json_schema
 from kinto_orm.patch_type import PatchType
 
 
@@ -58,6 +59,18 @@ class Model:
         if tag is not None:
             _tagged(cls, tag)
         _become_attrs(cls)
+
+    @classmethod
+    def json_schema(cls) -> Document:
+        """
+        Return the JSON Schema (draft 7) of documents of the class, as a collection may have it.
+
+        Of a class with kinds (see *tag*), it is that of all kinds.
+
+        Raises:
+            TypeError: If the class is not declared right.
+        """
+        return json_schema(cls)
 
     @classmethod
     def _load(cls, document: Any) -> Any:
