@@ -3,6 +3,8 @@
 from kinto_orm.client.clients import AsyncClient as AsyncClient
 from kinto_orm.client.clients import Client as Client
 from kinto_orm.endpoints import Endpoints as Endpoints
+from kinto_orm.ensuring import Ensured as Ensured
+from kinto_orm.ensuring import ensure as ensure
 from kinto_orm.exceptions import BackoffException as BackoffException
 from kinto_orm.exceptions import BucketNotFound as BucketNotFound
 from kinto_orm.exceptions import CollectionNotFound as CollectionNotFound
@@ -15,6 +17,7 @@ from kinto_orm.exceptions import KintoBatchException as KintoBatchException
 from kinto_orm.exceptions import KintoException as KintoException
 from kinto_orm.exceptions import NotModified as NotModified
 from kinto_orm.exceptions import RecordNotFound as RecordNotFound
+from kinto_orm.exceptions import SchemaViolation as SchemaViolation
 from kinto_orm.exceptions import StalePlanError as StalePlanError
 from kinto_orm.exceptions import UnsavedChangesWarning as UnsavedChangesWarning
 from kinto_orm.exceptions import ValidationError as ValidationError

@@ -28,6 +28,7 @@ Everything that this package raises.
      │    └── ServerError                   5xx
      ├── AttachmentError                  a file that is not what the server says, or a bad name
      ├── ValidationError (ValueError)     a document does not fit its class
+     │    └── SchemaViolation (BadRequest)  nor, says the server, the schema of its collection
      ├── MultipleRecordsFound             one() met several
      ├── ConcurrentUseError               a session used from two places at once
      ├── StalePlanError                   a plan whose records have moved on
@@ -285,9 +286,13 @@ class ValidationError(KintoException, ValueError):
         faults: What is wrong, each as its path in the document and a sentence.
     """
 
-    def __init__(self, message: str, faults: Sequence[tuple[str, str]] = ()) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, faults: Sequence[tuple[str, str]] = (), **of: Any) -> None:
+        super().__init__(message, **of)
         self.faults: tuple[tuple[str, str], ...] = tuple(faults)
+
+
+class SchemaViolation(ValidationError, BadRequest):
+    """The server refused a record, since the schema of its collection forbids what it holds."""
 
 
 class MultipleRecordsFound(KintoException):
@@ -362,13 +367,7 @@ class CommitError(ExceptionGroup[KintoException], KintoException):
 
     result: CommitResult
 
-    def __new__(
-        cls,
-        message: str,
-        errors: Sequence[KintoException],
-        *,
-        result: CommitResult | None = None,
-    ) -> Self:
+    def __new__(cls, message: str, errors: Sequence[KintoException], **_: Any) -> Self:
         return super().__new__(cls, message, errors)
 
     def __init__(

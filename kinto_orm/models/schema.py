@@ -15,11 +15,10 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, Flag
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 from uuid import UUID
@@ -119,19 +118,17 @@ class Definitions:
             return self._reference(kind, lambda: self.of_model(origin, variables_of(kind)))
         if not isinstance(origin, type) or not _is_kept_as_usual(kind, converter):
             return {}
-        if origin in _SINGLE:
-            return dict(_SINGLE[origin])
         if issubclass(origin, Enum):
-            return _one_of([converter.unstructure(member) for member in origin])
+            return _of_enumeration(origin, converter)
         if attrs.has(origin) or dataclasses.is_dataclass(origin):
             return self._reference(kind, lambda: self._of_class(kind, converter), converter)
-        if issubclass(origin, Mapping):
-            return self._of_mapping(arguments, converter)
-        if issubclass(origin, tuple):
+        if origin is dict:
+            return self._of_dict(arguments, converter)
+        if origin is tuple:
             return self._of_tuple(arguments, converter)
-        if issubclass(origin, Collection) and not issubclass(origin, str):
+        if origin in (list, set, frozenset):
             return self._of_items(origin, arguments, converter)
-        return {}
+        return dict(next((_SINGLE[base] for base in origin.__mro__ if base in _SINGLE), {}))
 
     def _of_items(
         self, origin: type[Any], arguments: tuple[Any, ...], converter: cattrs.Converter
@@ -139,7 +136,7 @@ class Definitions:
         schema: Schema = {"type": "array"}
         if arguments and (items := self.of(arguments[0], converter)):
             schema["items"] = items
-        if issubclass(origin, AbstractSet):
+        if origin in (set, frozenset):
             schema["uniqueItems"] = True
         return schema
 
@@ -150,7 +147,7 @@ class Definitions:
         length = {"minItems": len(items), "maxItems": len(items)}
         return {"type": "array", "items": items, **length}
 
-    def _of_mapping(self, arguments: tuple[Any, ...], converter: cattrs.Converter) -> Schema:
+    def _of_dict(self, arguments: tuple[Any, ...], converter: cattrs.Converter) -> Schema:
         schema: Schema = {"type": "object"}
         if len(arguments) == 2:
             if names := self._of_key(arguments[0], converter):
@@ -275,6 +272,14 @@ def _is_kept_as_usual(kind: Any, converter: cattrs.Converter) -> bool:
     except (cattrs.StructureHandlerNotFoundError, TypeError):
         return False
     return module is None or module.startswith(("cattrs.", "kinto_orm."))  # None: compiled.
+
+
+def _of_enumeration(kind: type[Enum], converter: cattrs.Converter) -> Schema:
+    if issubclass(kind, Flag):
+        return {"type": "integer"}
+    if kind._missing_.__func__ is not Enum._missing_.__func__:  # type: ignore[attr-defined]
+        return {}  # It says itself what it makes of values that it does not have.
+    return _one_of([converter.unstructure(member) for member in kind])
 
 
 def _has(key: str, schema: Schema) -> Schema:

@@ -34,8 +34,9 @@ from kinto_orm.exceptions import (
 )
 from kinto_orm.flow.batching import PATIENCE, Answer, settled, together_once
 from kinto_orm.flow.messages import Document, Program, Request, Response, Sleep
-from kinto_orm.flow.refusals import missing_of, response_error
+from kinto_orm.flow.refusals import missing_of, response_error, schema_violation
 from kinto_orm.flow.retrying import RetryPolicy
+from kinto_orm.flow.violations import is_violation
 from kinto_orm.session.identity import Key
 from kinto_orm.session.planning import Change, Plan, Write
 from kinto_orm.session.results import Fate, Outcome
@@ -148,7 +149,7 @@ def judged(write: Write, response: Response, *, again: bool = False) -> Outcome 
         return _met(write, None, again=again)
     if status == 412:
         return _met(write, existing_of(response), again=again)
-    return _failed(write, response_error(write.request, response))
+    return _failed(write, _refusal(write, response))
 
 
 def _met(write: Write, found: Document | None, *, again: bool) -> Outcome:
@@ -285,6 +286,15 @@ def _conflict(write: Write, remote: Document | None) -> Outcome:
         fields=fields if remote is not None else change.paths,
     )
     return Outcome(write, Fate.CONFLICT, error=error)
+
+
+def _refusal(write: Write, response: Response) -> KintoException:
+    """Return the error of a write that the server refused."""
+    change, request = write.change, write.request
+    if is_violation(request, response):
+        what = f"{type(change.record).__name__} {change.key} was not written"
+        return schema_violation(request, response, change.target, what)
+    return response_error(request, response)
 
 
 def _failed(write: Write, error: KintoException) -> Outcome:

@@ -16,6 +16,7 @@ from kinto_orm.exceptions import (
 )
 from kinto_orm.flow import Document
 from kinto_orm.models.layout import load
+from kinto_orm.models.places import place_of
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import PatchType
 from kinto_orm.session.identity import Entry, IdentityMap, Key
@@ -128,17 +129,7 @@ class UnitOfWork:
 
     def _place(self, model: type[Record]) -> tuple[str, str]:
         """Return the bucket and the collection of *model*."""
-        if not (isinstance(model, type) and issubclass(model, Record)):
-            msg = f"{model!r} is not a class of records: derive it from Record"
-            raise TypeError(msg)
-        bucket, collection = model._bucket, model._collection
-        bucket = self.client.bucket_name if bucket is None else bucket
-        collection = self.client.collection_name if collection is None else collection
-        if bucket is None or collection is None:
-            missing = "bucket" if bucket is None else "collection"
-            msg = f"{model.__name__} has no {missing}: class {model.__name__}(Record, {missing}=…)"
-            raise TypeError(msg)
-        return checked("bucket", bucket), checked("collection", collection)
+        return place_of(model, self.client)
 
     def _key(self, model: type[Record], id: str) -> Key:
         return Key(*self._place(model), checked("record", id))

@@ -1,0 +1,106 @@
+"""
+What a server says of data that a schema forbids, and where in the data that is.
+
+It names the last step of the path alone, and for a missing key some other one (docs/protocol.md,
+D4).  So the data is searched for that step: where there is one such place, that is the path.
+"""
+
+from __future__ import annotations
+
+import re
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from kinto_orm.flow.messages import Request, Response
+
+
+#: What Kinto says of a request that is none, whatever the schema is.
+_OF_THE_REQUEST: Final = re.compile(
+    r"Required$|Cannot modify |Object id |Provide at least |Unrecognized keys |Invalid JSON"
+    r"|Should be a JSON |JSON Patch |.* is not a mapping type: |.* is not iterable",
+    re.DOTALL,
+)
+
+#: What jsonschema says of a missing key.
+_MISSING: Final = re.compile(r"(['\"])(.*)\1 is a required property", re.DOTALL)
+
+
+def is_violation(request: Request, response: Response) -> bool:
+    """Tell whether *response* is a refusal of a record by the schema of its collection."""
+    return (
+        response.status == 400
+        and request.writes
+        and "/records" in request.path
+        and any(_is_of_data(detail) for detail in _details(response))
+    )
+
+
+def faults_of(response: Response, data: Any) -> list[tuple[str, str]]:
+    """
+    Return what is wrong with *data*, each with its path, as far as that can be told.
+
+    The path is the step that the server names if several places have it, or none.
+    """
+    return [
+        (_path(detail, data), str(detail["description"]))
+        for detail in _details(response)
+        if _is_of_data(detail)
+    ]
+
+
+def _details(response: Response) -> list[Mapping[str, Any]]:
+    body = response.body
+    details = body.get("details") if isinstance(body, Mapping) else None
+    if not isinstance(details, Sequence) or isinstance(details, str):
+        return []
+    return [detail for detail in details if isinstance(detail, Mapping)]
+
+
+def _is_of_data(detail: Mapping[str, Any]) -> bool:
+    description = detail.get("description")
+    return (
+        detail.get("location") == "body"
+        and detail.get("name") not in (None, "")
+        and isinstance(description, str)
+        and not _OF_THE_REQUEST.match(description)
+    )
+
+
+def _path(detail: Mapping[str, Any], data: Any) -> str:
+    """Return the path of what *detail* speaks of."""
+    step, description = detail["name"], detail["description"]
+    if isinstance(step, (dict, list)):
+        return ""  # A part of the schema, which is about the document as a whole.
+    if (missing := _MISSING.fullmatch(description)) is not None:
+        return _path_of_missing(missing[2], step, data)
+    found = [(path, value) for path, last, value in _places(data, "") if last == step]
+    # The value comes first in what most keywords say.
+    shown = [(path, value) for path, value in found if description.startswith(repr(value))]
+    one_of = shown or found
+    return one_of[0][0] if len(one_of) == 1 else str(step)
+
+
+def _path_of_missing(key: str, step: Any, data: Any) -> str:
+    """Return the path of a *key* that is missing: in what *step* names, or in *data* itself."""
+    places = [
+        f"{path}.{key}"
+        for path, last, value in _places(data, "")
+        if last == step and isinstance(value, Mapping) and key not in value
+    ]
+    if not isinstance(data, Mapping) or key not in data:
+        places.append(key)
+    return places[0] if len(places) == 1 else key
+
+
+def _places(value: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    """Give each place inside *value*: its path, the last step of that, and what is there."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            deeper = f"{path}.{key}" if path else str(key)
+            yield deeper, key, inner
+            yield from _places(inner, deeper)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield f"{path}[{index}]", index, inner
+            yield from _places(inner, f"{path}[{index}]")
