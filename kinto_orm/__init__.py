@@ -24,6 +24,7 @@ from kinto_orm.exceptions import ValidationError as ValidationError
 from kinto_orm.flow import RetryPolicy as RetryPolicy
 from kinto_orm.models.conditions import Condition as Condition
 from kinto_orm.models.converters import converter as converter
+from kinto_orm.models.faults import Fault as Fault
 from kinto_orm.models.fields import Embedded as Embedded
 from kinto_orm.models.fields import Field as Field
 from kinto_orm.models.fields import embedded as embedded

@@ -48,6 +48,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 
 if TYPE_CHECKING:
+    from kinto_orm.flow.faults import Fault
     from kinto_orm.flow.messages import Request, Response
     from kinto_orm.session.results import CommitResult
 
@@ -283,12 +284,12 @@ class ValidationError(KintoException, ValueError):
     A document does not fit its class.
 
     Attributes:
-        faults: What is wrong, each as its path in the document and a sentence.
+        faults: All that is wrong, each with its path, what was expected and what was found.
     """
 
-    def __init__(self, message: str, faults: Sequence[tuple[str, str]] = (), **of: Any) -> None:
+    def __init__(self, message: str, faults: Sequence[Fault] = (), **of: Any) -> None:
         super().__init__(message, **of)
-        self.faults: tuple[tuple[str, str], ...] = tuple(faults)
+        self.faults: tuple[Fault, ...] = tuple(faults)
 
 
 class SchemaViolation(ValidationError, BadRequest):

@@ -84,9 +84,12 @@ def schema_violation(
         what: Which record it is.
     """
     faults = faults_of(response, data)
-    listed = "; ".join(f"{path}: {text}" if path else text for path, text in faults)
-    message = f"{what or f'{request.method} {request.path}'}: the schema of its collection forbids"
-    return SchemaViolation(f"{message} this: {listed}", faults, request=request, response=response)
+    listed = "; ".join(map(str, faults))
+    message = (
+        f"{what or f'{request.method} {request.path}'}: the schema of its collection forbids this:"
+        f" {listed}"
+    )
+    return SchemaViolation(message, faults, request=request, response=response)
 
 
 def _data_in(request: Request) -> object:

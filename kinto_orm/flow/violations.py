@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from kinto_orm.flow.faults import Fault
 from kinto_orm.flow.messages import Request, Response
 
 
@@ -36,17 +37,13 @@ def is_violation(request: Request, response: Response) -> bool:
     )
 
 
-def faults_of(response: Response, data: Any) -> list[tuple[str, str]]:
+def faults_of(response: Response, data: Any) -> list[Fault]:
     """
     Return what is wrong with *data*, each with its path, as far as that can be told.
 
     The path is the step that the server names if several places have it, or none.
     """
-    return [
-        (_path(detail, data), str(detail["description"]))
-        for detail in _details(response)
-        if _is_of_data(detail)
-    ]
+    return [_fault(detail, data) for detail in _details(response) if _is_of_data(detail)]
 
 
 def _details(response: Response) -> list[Mapping[str, Any]]:
@@ -67,18 +64,18 @@ def _is_of_data(detail: Mapping[str, Any]) -> bool:
     )
 
 
-def _path(detail: Mapping[str, Any], data: Any) -> str:
-    """Return the path of what *detail* speaks of."""
+def _fault(detail: Mapping[str, Any], data: Any) -> Fault:
     step, description = detail["name"], detail["description"]
     if isinstance(step, (dict, list)):
-        return ""  # A part of the schema, which is about the document as a whole.
+        return Fault("", description)  # A part of the schema, which is of the document as a whole.
     if (missing := _MISSING.fullmatch(description)) is not None:
-        return _path_of_missing(missing[2], step, data)
+        return Fault(_path_of_missing(missing[2], step, data), description)
     found = [(path, value) for path, last, value in _places(data, "") if last == step]
     # The value comes first in what most keywords say.
     shown = [(path, value) for path, value in found if description.startswith(repr(value))]
-    one_of = shown or found
-    return one_of[0][0] if len(one_of) == 1 else str(step)
+    if len(one := shown or found) == 1:
+        return Fault(one[0][0], description, found=one[0][1])
+    return Fault(str(step), description)
 
 
 def _path_of_missing(key: str, step: Any, data: Any) -> str:

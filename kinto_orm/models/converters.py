@@ -3,26 +3,40 @@ How values become JSON and come back: cattrs, made strict.
 
 A document must say what its class says: ``"3"`` is not an ``int``, and ``1`` is not ``true``.
 What is lenient when it is read would be changed when it is written.
+
+Here are the values that become text or numbers.  Lists, sets and dictionaries are in
+`containers`, unions in `unions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
-from datetime import time
+from base64 import b85decode, b85encode
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from enum import Enum, Flag
+from functools import cache
+from types import NoneType
+from typing import Any, Final, Literal, get_args, get_origin
 from uuid import UUID
 
 import cattrs
 
-from cattrs.preconf.json import make_converter
+from kinto_orm.models.containers import know_containers
+from kinto_orm.models.faults import Unfit
+from kinto_orm.models.forms import ours
+from kinto_orm.models.types import called, is_composite, is_model, model_of
+from kinto_orm.models.unions import is_union, union_dump, union_load
 
-from kinto_orm.models.types import is_model
 
+#: Of what a naive datetime means, there are as many readings as time zones.
+_NAIVE: Final = (
+    "a datetime without an offset does not say which moment it is; give it one, as in"
+    " 2025-03-01T12:00:00Z or datetime(2025, 3, 1, 12, tzinfo=UTC)"
+)
 
-#: How types become text, if not by `str`.
-_TO_TEXT: dict[type[Any], Any] = {time: time.isoformat}
+#: What the values of enumerations and literals may be.
+_PLAIN: Final = (str, int, float, NoneType)
 
 
 def converter() -> cattrs.Converter:
@@ -37,70 +51,275 @@ def converter() -> cattrs.Converter:
 
     Subclasses have it, too.
     """
-    made = make_converter(
-        detailed_validation=True, unstruct_collection_overrides={AbstractSet: _in_order}
+    made = cattrs.Converter(detailed_validation=True)
+    for kind, load, dump in _SCALARS:
+        made.register_structure_hook(kind, load)
+        made.register_unstructure_hook(kind, dump)
+    made.register_structure_hook_factory(_is_enum, _member_load)
+    made.register_unstructure_hook_factory(_is_enum, lambda _: _member_dump)
+    made.register_structure_hook_factory(_is_literal, _literal_load)
+    made.register_unstructure_hook_factory(_is_literal, lambda _: _literal_dump)
+    made.register_structure_hook_factory(
+        is_composite, lambda kind: _composite_load(made.gen_structure_attrs_fromdict(kind), kind)
     )
-    made.register_structure_hook(str, _strict(str, "a string"))
-    made.register_structure_hook(bool, _strict(bool, "true or false"))
-    made.register_structure_hook(int, _integer)
-    made.register_structure_hook(float, _number)
-    for kind in (UUID, Decimal, time):
-        made.register_structure_hook(kind, _from_text(kind))
-        made.register_unstructure_hook(kind, _TO_TEXT.get(kind, str))
+    made.register_unstructure_hook_factory(
+        is_composite, lambda kind: ours(made.gen_unstructure_attrs_fromdict(kind))
+    )
+    know_containers(made)
+    made.register_structure_hook_factory(is_union, lambda kind: union_load(kind, made))
+    made.register_unstructure_hook_factory(is_union, lambda kind: union_dump(kind, made))
     know_models(made)
     return made
 
 
 def know_models(made: cattrs.Converter) -> None:
     """Have a converter *made* elsewhere know records, wherever they stand in a type."""
-    made.register_structure_hook_func(is_model, lambda document, kind: kind._load(document))
-    made.register_unstructure_hook_func(is_model, lambda record: record._dump())
+    made.register_structure_hook_factory(is_model, _model_load)
+    made.register_unstructure_hook_factory(is_model, _model_dump)
 
 
-def _in_order(items: Iterable[Any]) -> list[Any]:
-    """Return the items of a set in an order that is the same in each process."""
-    return sorted(items, key=lambda item: (type(item).__name__, repr(item)))
+def _model_load(kind: Any) -> Any:
+    model = model_of(kind)
+    assert model is not None
+    return ours(lambda document, _: model._load(document, kind))
 
 
-def _strict(kind: type[Any], called: str) -> Any:
-    def check(value: Any, _: Any) -> Any:
-        if value.__class__ is kind:
-            return value
-        raise _unfit(called, value)
-
-    return check
+def _model_dump(kind: Any) -> Any:
+    return ours(lambda record: record._dump(kind))
 
 
-def _from_text(kind: type[Any]) -> Any:
-    parse = getattr(kind, "fromisoformat", kind)
+def _composite_load(structure: Callable[[Any, Any], Any], kind: Any) -> Any:
+    def load(value: Any, _: Any) -> Any:
+        if value.__class__ is not dict:
+            raise Unfit("an object", value)
+        return structure(value, kind)
 
-    def structure(value: Any, _: Any) -> Any:
-        if value.__class__ is not str:
-            raise _unfit(f"a {kind.__name__} as a string", value)
+    return ours(load)
+
+
+# -- Enumerations and literals -----------------------------------------------------------------
+
+
+def _is_enum(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Enum)
+
+
+def _is_literal(kind: Any) -> bool:
+    return get_origin(kind) is Literal
+
+
+@cache
+def _member_load(kind: Any) -> Any:
+    if issubclass(kind, Flag):
+        return _flag_load(kind)
+    members = {_exactly(each.value): each for each in kind}
+    # An enumeration may say of unknown values what they are.
+    missing = None if kind._missing_.__func__ is Enum._missing_.__func__ else kind._missing_
+    return ours(_choice(called(kind), members, missing))
+
+
+def _flag_load(kind: Any) -> Any:
+    def load(value: Any, _: Any) -> Any:
         try:
-            return parse(value)
-        except (ValueError, ArithmeticError):
-            raise _unfit(f"a {kind.__name__}", value) from None
+            return kind(_integer(value, int))
+        except ValueError:
+            raise Unfit(called(kind), value) from None
 
-    return structure
+    return ours(load)
 
 
-def _integer(value: Any, _: Any) -> int:
-    if value.__class__ is int:
-        return value
+@ours
+def _member_dump(value: Any) -> Any:
+    return value.value
+
+
+def _literal_load(kind: Any) -> Any:
+    members = {_exactly(_literal_dump(each)): each for each in get_args(kind)}
+    return ours(_choice(called(kind), members))
+
+
+@ours
+def _literal_dump(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value
+
+
+def _choice(
+    expected: str, members: dict[Any, Any], missing: Callable[[Any], Any] | None = None
+) -> Callable[[Any, Any], Any]:
+    def load(value: Any, _: Any) -> Any:
+        key = _exactly(value) if isinstance(value, _PLAIN) else None
+        found = members.get(key)
+        if found is None and missing is not None:
+            found = missing(value)
+        if found is None and key not in members:
+            raise Unfit(expected, value)
+        return found
+
+    return load
+
+
+def _exactly(value: Any) -> tuple[bool, Any]:
+    """Return what tells *value* from others as JSON does: ``1`` is ``1.0``, but not ``true``."""
+    if not isinstance(value, _PLAIN):
+        msg = f"{value!r} is no text and no number: register hooks for its class in a converter"
+        raise TypeError(msg)
+    return isinstance(value, bool), value
+
+
+# -- Text and numbers --------------------------------------------------------------------------
+
+
+def _strict(kind: type[Any]) -> Any:
+    """Return what loads a value that JSON has: of *kind*, or of a subclass of it."""
+    expected = called(kind)
+
+    @ours
+    def load(value: Any, wanted: Any) -> Any:
+        if value.__class__ is not kind:
+            raise Unfit(expected, value)
+        return value if wanted is kind else _subclassed(value, wanted)
+
+    return load
+
+
+@ours
+def _integer(value: Any, wanted: Any) -> Any:
     if value.__class__ is float and value.is_integer():
-        return int(value)  # JSON has one kind of number: 1.0 is 1.
-    raise _unfit("an integer", value)
+        value = int(value)  # JSON has one kind of number: 1.0 is 1.
+    if value.__class__ is not int:
+        raise Unfit("an integer", value)
+    return value if wanted is int else _subclassed(value, wanted)
 
 
-def _number(value: Any, _: Any) -> float:
-    if value.__class__ is float or value.__class__ is int:
-        return value
-    raise _unfit("a number", value)
+@ours
+def _number(value: Any, wanted: Any) -> Any:
+    if value.__class__ is not float and value.__class__ is not int:
+        raise Unfit("a number", value)
+    return value if wanted is float else _subclassed(value, wanted)
 
 
-def _unfit(expected: str, found: Any) -> ValueError:
-    shown = repr(found)
-    if len(shown) > 60:
-        shown = f"{shown[:57]}..."
-    return ValueError(f"expected {expected}, found {shown}")
+def _subclassed(value: Any, wanted: Any) -> Any:
+    """Return *value* as *wanted*: a subclass of its type, or something that stands for one."""
+    if _is_enum(wanted):
+        return _member_load(wanted)(value, wanted)
+    return wanted(value) if isinstance(wanted, type) else value
+
+
+def _based(kind: type[Any], base: Callable[[Any], Any]) -> Any:
+    """Return what dumps a value of *kind*; of one of a subclass, what it is *base*."""
+
+    @ours
+    def dump(value: Any) -> Any:
+        return base(value) if value.__class__ is not kind and isinstance(value, kind) else value
+
+    return dump
+
+
+@ours
+def _same(value: Any) -> Any:
+    return value
+
+
+def _from_text(kind: type[Any], parse: Callable[[Any, str], Any] | None = None) -> Any:
+    """Return what loads a *kind* from text."""
+
+    @ours
+    def load(value: Any, wanted: Any) -> Any:
+        if value.__class__ is not str:
+            raise Unfit(f"{called(kind)} as a string", value)
+        made = wanted if isinstance(wanted, type) else kind
+        try:
+            return made(value) if parse is None else parse(made, value)
+        except (ValueError, ArithmeticError):
+            raise Unfit(called(kind), value) from None
+
+    return load
+
+
+def _iso(kind: Any, text: str) -> Any:
+    return kind.fromisoformat(text)
+
+
+def _decimal(kind: Any, text: str) -> Any:
+    number = kind(text)
+    if number.is_nan():
+        raise ValueError
+    return number
+
+
+def _as_text(write: Callable[[Any], str]) -> Any:
+    @ours
+    def dump(value: Any) -> str:
+        return write(value)
+
+    return dump
+
+
+@ours
+def _moment(value: Any, wanted: Any) -> Any:
+    if value.__class__ is not str:
+        raise Unfit("a datetime as a string", value)
+    try:
+        moment = (wanted if isinstance(wanted, type) else datetime).fromisoformat(value)
+    except ValueError:
+        raise Unfit("a datetime", value) from None
+    if moment.utcoffset() is None:
+        raise Unfit("a datetime with an offset from UTC", value, _NAIVE)
+    return moment
+
+
+@ours
+def _moment_dump(value: datetime) -> str:
+    if value.utcoffset() is None:
+        raise ValueError(_NAIVE)
+    return value.isoformat()
+
+
+@ours
+def _duration(value: Any, _: Any) -> timedelta:
+    if value.__class__ is not int and value.__class__ is not float:
+        raise Unfit("a number of seconds", value)
+    try:
+        duration = timedelta(seconds=value)
+    except (OverflowError, ValueError):
+        raise Unfit("a number of seconds", value, "a timedelta cannot hold that") from None
+    if _seconds(duration) != value:
+        raise Unfit("a number of seconds", value, "a timedelta has whole microseconds")
+    return duration
+
+
+@ours
+def _duration_dump(value: timedelta) -> int | float:
+    seconds = _seconds(value)
+    if timedelta(seconds=seconds) != value:
+        msg = "its seconds are no number that JSON holds exactly; round it to milliseconds"
+        raise ValueError(msg)
+    return seconds
+
+
+def _seconds(duration: timedelta) -> int | float:
+    """Return the seconds of *duration*: a number, so that a server sorts them."""
+    if duration.microseconds:
+        return duration.total_seconds()
+    return duration.days * 86_400 + duration.seconds
+
+
+#: Types, and how they are loaded and dumped.
+_SCALARS: Final[tuple[tuple[Any, Any, Any], ...]] = (
+    (str, _strict(str), _based(str, str.__str__)),
+    (bool, _strict(bool), _same),
+    (NoneType, _strict(NoneType), _same),
+    (int, _integer, _based(int, int.__int__)),
+    (float, _number, _based(float, float.__float__)),
+    (UUID, _from_text(UUID), _as_text(str)),
+    (Decimal, _from_text(Decimal, _decimal), _as_text(str)),
+    (date, _from_text(date, _iso), _as_text(date.isoformat)),
+    (time, _from_text(time, _iso), _as_text(time.isoformat)),
+    (datetime, _moment, _moment_dump),
+    (timedelta, _duration, _duration_dump),
+    (
+        bytes,
+        _from_text(bytes, lambda kind, text: kind(b85decode(text))),
+        _as_text(lambda value: b85encode(value).decode()),
+    ),
+)

@@ -165,6 +165,7 @@ def field(
     alias: str | None = None,
     key: str | None = None,
     null: bool = False,
+    read_only: bool = False,
     init: bool = True,
     repr: bool = True,
     eq: bool = True,
@@ -179,6 +180,7 @@ def field(
     alias: str | None = None,
     key: str | None = None,
     null: bool = False,
+    read_only: bool = False,
     init: bool = True,
     repr: bool = True,
     eq: bool = True,
@@ -192,6 +194,7 @@ def field(
     alias: str | None = None,
     key: str | None = None,
     null: bool = False,
+    read_only: bool = False,
     init: bool = True,
     repr: bool = True,
     eq: bool = True,
@@ -210,6 +213,7 @@ def field(**options: Any) -> Any:  # noqa: D417 (the arguments are those of the 
         alias: The name in documents, and of the argument of the constructor.
         key: The name in documents alone, which may be anything.
         null: Whether None is kept as JSON null.  Otherwise, None removes the key.
+        read_only: Whether its value, once given or loaded, stays what it is.
         init: Whether the constructor takes it.
         repr: Whether ``repr(record)`` shows it.
         eq: Whether ``==`` compares it.
@@ -222,14 +226,25 @@ def field(**options: Any) -> Any:  # noqa: D417 (the arguments are those of the 
 
 @overload
 def embedded(
-    *, default: T, alias: str | None = None, key: str | None = None, null: bool = False
+    *,
+    default: T,
+    alias: str | None = None,
+    key: str | None = None,
+    null: bool = False,
+    read_only: bool = False,
 ) -> Embedded[T]: ...
 @overload
 def embedded(
-    *, factory: Callable[[], T], alias: str | None = None, key: str | None = None
+    *,
+    factory: Callable[[], T],
+    alias: str | None = None,
+    key: str | None = None,
+    read_only: bool = False,
 ) -> Embedded[T]: ...
 @overload
-def embedded(*, alias: str | None = None, key: str | None = None) -> Embedded[Any]: ...
+def embedded(
+    *, alias: str | None = None, key: str | None = None, read_only: bool = False
+) -> Embedded[Any]: ...
 def embedded(**options: Any) -> Any:
     """Say of an embedded object what its annotation does not, as `field` does."""
     return _attribute(**options)
@@ -240,6 +255,7 @@ def _attribute(
     alias: str | None = None,
     key: str | None = None,
     null: bool = False,
+    read_only: bool = False,
     metadata: Mapping[Any, Any] | None = None,
     **options: Any,
 ) -> Any:
@@ -252,5 +268,16 @@ def _attribute(
         kind = type(default).__name__
         msg = f"default={default!r} would be one {kind} for all records: use factory={kind}"
         raise ValueError(msg)
-    ours = {"key": key or alias, "null": null}
+    if read_only:
+        options["on_setattr"] = _refuse_to_set
+    ours = {"key": key or alias, "null": null, "read_only": read_only}
     return attrs.field(metadata={**(metadata or {}), METADATA: ours}, **options)
+
+
+def _refuse_to_set(record: Any, attribute: attrs.Attribute[Any], value: Any) -> Any:
+    ident = f" {record.__dict__['id']!r}" if "id" in record.__dict__ else ""
+    msg = (
+        f"{type(record).__name__}{ident}: {attribute.name} is read-only, and cannot be set to"
+        f" {value!r:.60}: make another one, with evolve({attribute.alias}=…)"
+    )
+    raise AttributeError(msg)

@@ -14,25 +14,33 @@ changes deep inside lists and dictionaries count as any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+import inspect
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import attrs
 import cattrs
 
-from attrs import NOTHING, frozen
-from cattrs.errors import (
-    ClassValidationError,
-    IterableValidationError,
-    StructureHandlerNotFoundError,
-)
-from cattrs.gen import make_dict_structure_fn, override
+from attrs import NOTHING
+from cattrs.gen import make_dict_structure_fn_from_attrs, override
 
 from kinto_orm.exceptions import InvalidRequest, UnsendableValue, ValidationError
 from kinto_orm.flow.json import copied, same
 from kinto_orm.flow.messages import Document
-from kinto_orm.models.fields import METADATA
-from kinto_orm.models.types import is_closed, is_exact, is_model, is_optional, resolved_types
+from kinto_orm.models.diagnosis import diagnosed
+from kinto_orm.models.faults import Fault, Faulty, Unfit, faults_of
+from kinto_orm.models.specs import Spec, key_of, spec_of
+from kinto_orm.models.types import (
+    Part,
+    is_closed,
+    is_model,
+    is_optional,
+    model_of,
+    models_in,
+    plain,
+    resolved_types,
+)
 
 
 if TYPE_CHECKING:
@@ -44,49 +52,11 @@ if TYPE_CHECKING:
 #: without one it is kept as it is.
 SYSTEM: Final = frozenset({"id", "last_modified", "schema"})
 
-#: Attributes of a record that are no fields of its document.
-BESIDE: Final = frozenset({"id", "last_modified", "extra"})
+#: Attributes of a record that are no fields of its document, and of an embedded record.
+BESIDE: Final = frozenset({"id", "last_modified", "permissions", "extra"})
+BESIDE_EMBEDDED: Final = frozenset({"extra"})
 
 _MISSING: Final = object()
-
-
-@frozen(eq=False)
-class Spec:
-    """
-    How a field is kept.
-
-    Attributes:
-        name: Of the attribute.
-        key: In the document.
-        dump: Gives a value as JSON; None if it is JSON.
-        load: Gives it back.
-        exact: Whether a value has one form only in JSON.
-        default: What a record has that is given none; `NOTHING` if one must be given.
-        null: Whether None is kept as null.
-    """
-
-    name: str
-    key: str
-    dump: Callable[[Any], Any] | None
-    load: Callable[[Any], Any]
-    exact: bool
-    default: Any
-    null: bool
-
-    def encoded(self, value: Any) -> Any:
-        """Return *value* as it stands in a document."""
-        return value if self.dump is None or value is None else self.dump(value)
-
-    def keeps(self, written: Any, wire: Any) -> bool:
-        """Tell whether what is *written* in a document means what *wire* does, in another form."""
-        if same(written, wire):
-            return True
-        if self.exact:
-            return False
-        try:
-            return same(self.encoded(self.load(written)), wire)
-        except Exception:  # noqa: BLE001 (whatever a user's converter may raise)
-            return False
 
 
 class Layout:
@@ -94,40 +64,48 @@ class Layout:
     How the records of a class are kept in documents.
 
     Attributes:
+        kind: The class, or ``Page[int]`` for one that is generic.
         model: The class.
         specs: Its fields, without those that each record has.
         keys: Their keys, and those of the system.
     """
 
-    def __init__(self, model: type[Model]) -> None:
-        self.model = model
+    def __init__(self, kind: Any) -> None:
+        model = model_of(kind)
+        assert model is not None
+        self.kind, self.model = kind, model
         self.converter: cattrs.Converter = model._converter
-        types = resolved_types(model)
-        beside = BESIDE if model._is_record else frozenset({"extra"})
+        types = resolved_types(kind)
+        self.beside = BESIDE if model._is_record else BESIDE_EMBEDDED
         attributes = [
-            attribute
+            attribute.evolve(type=types[attribute.name])
             for attribute in attrs.fields(model)
-            if attribute.name not in beside and not attribute.name.startswith("_")
+            if attribute.name not in self.beside and not attribute.name.startswith("_")
         ]
-        self.specs: tuple[Spec, ...] = tuple(
-            self._spec(each, types[each.name]) for each in attributes
-        )
+        self._check_id(types)
+        self.specs: tuple[Spec, ...] = tuple(spec_of(model, each) for each in attributes)
         self._check_keys()
         self.system: frozenset[str] = SYSTEM if model._is_record else frozenset()
         self.declared: frozenset[str] = frozenset(spec.key for spec in self.specs)
         tag_key = {model._tag_field} if model._tag is not None else set[str]()
         self.keys: frozenset[str] = self.declared | self.system | tag_key
+        #: Read-only fields that the constructor does not take: nobody may set them later.
+        self._late = tuple(
+            spec
+            for spec, attribute in zip(self.specs, attributes, strict=True)
+            if spec.read_only and not attribute.init
+        )
         self._built = self._compiled(attributes)
         #: Keys that the constructor wants and a document may lack: None is among the values.
         self._optional: frozenset[str] = frozenset(
             spec.key
             for spec in self.specs
-            if spec.default is NOTHING and not spec.null and is_optional(types[spec.name])
+            if spec.default is NOTHING and not spec.null and is_optional(spec.kind)
         )
         #: Keys whose values cattrs may hand out as they are: a change in one would be a change of
         #: what was loaded, too.
         self._shared: frozenset[str] = frozenset(
-            spec.key for spec in self.specs if not is_closed(types[spec.name])
+            spec.key for spec in self.specs if not is_closed(spec.kind)
         )
         #: Defaults that are made anew, or converted: what a record was given must be remembered.
         self._made = tuple(
@@ -137,40 +115,20 @@ class Layout:
             or (spec.default is not NOTHING and attribute.converter is not None)
         )
 
-    # -- Compiling -----------------------------------------------------------------------------
-
-    def _spec(self, attribute: attrs.Attribute[Any], kind: Any) -> Spec:
-        structure, convert = self._structure_hook(attribute.name, kind), attribute.converter
-
-        def load(value: Any) -> Any:
-            loaded = structure(value, kind)
-            return loaded if convert is None else convert(loaded)  # type: ignore[operator]
-
-        return Spec(
-            name=attribute.name,
-            key=key_of(attribute),
-            dump=None if kind in (str, int, float, bool) else self._dump_hook(kind),
-            load=load,
-            exact=convert is None and is_exact(kind),
-            default=attribute.default,
-            null=bool(attribute.metadata.get(METADATA, {}).get("null")),
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Return the keys that a document may have, and those that it must have."""
+        return tuple(
+            Part(spec.key, spec.kind, spec.default is NOTHING and spec.key not in self._optional)
+            for spec in self.specs
         )
 
-    def _structure_hook(self, name: str, kind: Any) -> Callable[[Any, Any], Any]:
-        try:
-            return self.converter.get_structure_hook(kind)
-        except (StructureHandlerNotFoundError, TypeError) as error:
-            msg = (
-                f"{self.model.__name__}.{name}: it is not known how {kind} is kept in JSON. Say so"
-                f" in a converter (see kinto_orm.converter): {error}"
-            )
-            raise TypeError(msg) from error
+    # -- Compiling -----------------------------------------------------------------------------
 
-    def _dump_hook(self, kind: Any) -> Callable[[Any], Any]:
-        if kind is Any:
-            return self.converter.unstructure
-        hook: Callable[[Any], Any] = self.converter.get_unstructure_hook(kind)
-        return hook
+    def _check_id(self, types: Mapping[str, Any]) -> None:
+        if self.model._is_record and plain(types["id"]) is not str:
+            msg = f"{self.model.__name__}.id must be a str: Kinto has no other ids"
+            raise TypeError(msg)
 
     def _check_keys(self) -> None:
         taken: dict[str, str] = {}
@@ -187,13 +145,23 @@ class Layout:
 
     def _compiled(self, attributes: list[attrs.Attribute[Any]]) -> Callable[..., Any]:
         """Return the function that makes a record of a document."""
-        overrides = {each.name: override(rename=key_of(each)) for each in attributes}
-        for attribute in attrs.fields(self.model):
-            if attribute.name not in overrides and attribute.name != "id":
-                overrides[attribute.name] = override(omit=True)
-        return make_dict_structure_fn(
+        late = {spec.name for spec in self._late}
+        overrides = {
+            each.name: override(rename=key_of(each), omit=True if each.name in late else None)
+            for each in attributes
+        }
+        taken = [each for each in attrs.fields(self.model) if each.name == "id"]
+        if not self.model._is_record:
+            taken = []
+        return make_dict_structure_fn_from_attrs(
+            [*(each.evolve(type=str) for each in taken), *attributes],  # type: ignore[arg-type]
             self.model,
             self.converter,
+            {each.__name__: Any for each in getattr(self.model, "__parameters__", ())},
+            _cattrs_forbid_extra_keys=False,
+            _cattrs_prefer_attrib_converters=False,
+            _cattrs_detailed_validation=True,
+            _cattrs_use_alias=False,
             _cattrs_include_init_false=True,
             **overrides,  # type: ignore[arg-type]
         )
@@ -203,9 +171,14 @@ class Layout:
     def load(self, document: Any) -> Any:
         """Return the record, or embedded record, that *document* stands for."""
         if not isinstance(document, dict):
-            msg = f"expected an object, found {document!r:.60}"
-            raise ValueError(msg)  # noqa: TRY004 (as for all that does not fit)
-        record = self._built(self._prepared(document), self.model)
+            raise Unfit("an object", document)
+        try:
+            record = self._built(self._prepared(document), self.model)
+            for spec in self._late:
+                if spec.key in document:
+                    record.__dict__[spec.name] = spec.load(copied(document[spec.key]))
+        except Exception as error:
+            raise Faulty(diagnosed(self, document, error)) from error
         state = record.__dict__
         if not document.keys() <= self.keys:
             state["extra"] = {
@@ -240,20 +213,24 @@ class Layout:
                 document["schema"] = written["schema"]
         if self.model._tag is not None:
             document[self.model._tag_field] = self.model._tag
-        if state["extra"]:
-            self._add_extra(document, state["extra"])
+        if extra := state.get("extra"):
+            self._add_extra(document, extra)
         for spec in self.specs:
-            value = state[spec.name]
+            value = state.get(spec.name, _MISSING)
+            if value is _MISSING:
+                continue  # Of a record that was loaded in part.
             wire = self._encoded(spec, value, state)
             if written is not None:
                 before = written.get(spec.key, _MISSING)
                 if before is _MISSING:
                     if self._is_default(state, spec, value, wire):
                         continue
-                elif spec.keeps(before, wire):
-                    document[spec.key] = before
-                    continue
-            if value is not None or spec.null:
+                else:
+                    wire = self._rewritten(spec, before, value, wire, state)
+                    if wire is before is None:
+                        document[spec.key] = None
+                        continue
+            if wire is not None or value is not None or spec.null:
                 document[spec.key] = wire
         return document
 
@@ -263,9 +240,21 @@ class Layout:
         except InvalidRequest:
             raise
         except Exception as error:
-            ident = f" {state['id']!r}" if self.model._is_record else ""
-            msg = f"{self.model.__name__}{ident}: {spec.name} cannot be {value!r:.60}: {error}"
+            msg = f"{self._called(state)}: {spec.name} cannot be {value!r:.60}: {error}"
             raise UnsendableValue(msg) from error
+
+    def _rewritten(
+        self, spec: Spec, written: Any, value: Any, wire: Any, state: Mapping[str, Any]
+    ) -> Any:
+        try:
+            return spec.rewritten(written, value, wire)
+        except UnsendableValue as error:
+            msg = f"{self._called(state)}: {spec.name}: {error}"
+            raise UnsendableValue(msg) from error
+
+    def _called(self, state: Mapping[str, Any]) -> str:
+        """Return how messages call the record with this *state*."""
+        return f"{self.model.__name__} {state['id']!r}" if self.model._is_record else self.model.__name__
 
     def _is_default(self, state: Mapping[str, Any], spec: Spec, value: Any, wire: Any) -> bool:
         """Tell whether a missing key may stay so: the field has its default."""
@@ -291,7 +280,7 @@ class Layout:
         for spec in self.specs:
             if spec.key in self.system and spec.key in document:  # A declared `schema` (D4).
                 record.__dict__[spec.name] = spec.load(document[spec.key])
-            _adopt_inside(record.__dict__[spec.name], document.get(spec.key))
+            _adopt_inside(record.__dict__.get(spec.name), document.get(spec.key))
 
 
 def _adopt_inside(value: Any, written: Any) -> None:
@@ -307,12 +296,36 @@ def _adopt_inside(value: Any, written: Any) -> None:
             _adopt_inside(value[key], written[key])
 
 
-def layout_of(model: type[Any]) -> Layout:
-    """Return how *model* is kept; worked out on first use, so that it may name later classes."""
-    layout: Layout | None = model.__dict__.get("_layout")
-    if layout is None:
-        layout = model._layout = Layout(model)
-    return layout
+def layout_of(kind: Any) -> Layout:
+    """
+    Return how *kind*, a class or ``Page[int]``, is kept.
+
+    It is worked out on first use, so that a class may name later ones.
+
+    Raises:
+        TypeError: If the class, or one that it names, is not declared right.
+    """
+    layout: Layout | None = kind.__dict__.get("_layout") if isinstance(kind, type) else None
+    return _layout_of(kind) if layout is None else layout
+
+
+def _layout_of(kind: Any) -> Layout:
+    model = model_of(kind)
+    assert model is not None
+    layouts: dict[Any, Layout]
+    if (layouts := model.__dict__.get("_layouts")) is None:
+        layouts = model._layouts = {}
+    if (arguments := get_args(kind)) not in layouts:
+        layouts[arguments] = Layout(kind)
+        try:
+            for inner in (each for spec in layouts[arguments].specs for each in models_in(spec.kind)):
+                layout_of(inner)
+        except TypeError:
+            del layouts[arguments]
+            raise
+        if not arguments:
+            model._layout = layouts[arguments]
+    return layouts[arguments]
 
 
 def load(model: type[Model], document: Any) -> Any:
@@ -327,7 +340,15 @@ def load(model: type[Model], document: Any) -> Any:
     try:
         return load_inside(model, document)
     except Exception as error:
-        raise _invalid(model, document, error) from error
+        raise unfit(model, document, faults_of(error)) from error
+
+
+def unfit(model: type[Model], document: Any, faults: Iterable[Fault]) -> ValidationError:
+    """Return the error that *document* does not fit *model*, since it has these *faults*."""
+    faults = tuple(faults)
+    ident = document.get("id") if isinstance(document, dict) else None
+    listed = "; ".join(map(str, faults))
+    return ValidationError(f"{model.__name__} {ident!r} does not fit its class: {listed}", faults)
 
 
 def base_of_kinds(model: type[Any]) -> type[Any]:
@@ -335,54 +356,27 @@ def base_of_kinds(model: type[Any]) -> type[Any]:
     return next((base for base in model.__mro__ if base.__dict__.get("_tags")), model)
 
 
-def load_inside(model: type[Model], document: Any) -> Any:
-    """Do the same for a document inside another; raise what cattrs knows how to collect."""
-    kind = model
-    if model._tags and isinstance(document, dict):
-        kind = model._tags.get(document.get(model._tag_field), model)
-        if not issubclass(kind, model):
-            msg = (
-                f"expected {model._tag_field} {model._tag!r}, found"
-                f" {document.get(model._tag_field)!r}"
-            )
-            raise ValueError(msg)
-    if kind._tag is not None and isinstance(document, dict):
-        found = document.get(kind._tag_field)
-        if found != kind._tag:
-            msg = f"expected {kind._tag_field} {kind._tag!r}, found {found!r}"
-            raise ValueError(msg)
-    return layout_of(kind).load(document)
+def load_inside(kind: Any, document: Any) -> Any:
+    """Return what *document*, inside another, stands for; raise what `faults_of` understands."""
+    return layout_of(kind_of(kind, document)).load(document)
 
 
-def _invalid(model: type[Model], document: Any, error: Exception) -> ValidationError:
-    """Return *error* as one that names the record and all that is wrong with it."""
-    faults = list(_faults(error, ""))
-    ident = document.get("id") if isinstance(document, dict) else None
-    listed = "; ".join(f"{path}: {text}" if path else text for path, text in faults)
-    return ValidationError(f"{model.__name__} {ident!r} does not fit its class: {listed}", faults)
+def kind_of(kind: Any, document: Any) -> Any:
+    """
+    Return the class that *document* is of: *kind*, or the subclass that its tag names.
 
-
-def _faults(error: BaseException, path: str) -> Iterator[tuple[str, str]]:
-    """Give what is wrong, each with its path in the document, out of the groups of cattrs."""
-    if isinstance(error, ClassValidationError):
-        keys = {spec.name: spec.key for spec in layout_of(error.cl).specs}
-        for inner, note in error.group_exceptions()[0]:
-            key = keys.get(note.name, note.name)
-            yield from _faults(inner, f"{path}.{key}" if path else key)
-        for inner in error.group_exceptions()[1]:
-            yield from _faults(inner, path)
-    elif isinstance(error, IterableValidationError):
-        for inner, item in error.group_exceptions()[0]:
-            yield from _faults(inner, f"{path}[{item.index!r}]")
-        for inner in error.group_exceptions()[1]:
-            yield from _faults(inner, path)
-    elif isinstance(error, KeyError):
-        yield path, "a required key is missing"
-    else:
-        yield path, str(error) or type(error).__name__
-
-
-def key_of(attribute: attrs.Attribute[Any]) -> str:
-    """Return the key of a field in documents."""
-    key: str | None = attribute.metadata.get(METADATA, {}).get("key")
-    return attribute.name if key is None else key
+    A tag that no class has stands for the base of all kinds.
+    """
+    model = model_of(kind)
+    assert model is not None
+    if not model._tags or not isinstance(document, dict):
+        return kind
+    tag = document.get(model._tag_field)
+    found = model._tags.get(tag) if isinstance(tag, str) else None
+    if found is not None and issubclass(found, model):
+        return kind if found is model else found
+    known = [each for each, named in model._tags.items() if issubclass(named, model)]
+    is_base = found is None and "_tags" in model.__dict__ and not inspect.isabstract(model)
+    if is_base or (found is None and not known):
+        return kind
+    raise Faulty(faults_of(Unfit(" or ".join(map(repr, known)), tag), model._tag_field))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol
 
 from attrs import field, frozen
 
@@ -14,7 +14,7 @@ from kinto_orm.models.conditions import Order
 from kinto_orm.models.fields import Field
 from kinto_orm.models.layout import SYSTEM, base_of_kinds, layout_of
 from kinto_orm.models.records import Record
-from kinto_orm.models.types import is_model, resolved_types
+from kinto_orm.models.types import models_in
 
 
 class Names(Protocol):
@@ -135,6 +135,5 @@ def _leads(model: type[Any], steps: list[str]) -> bool:
     spec = next((spec for spec in layout_of(model).specs if spec.key == first), None)
     if spec is None or not rest:
         return first in _keys(model) and not rest
-    kind = resolved_types(model)[spec.name]
-    inner = [part for part in (kind, *get_args(kind)) if is_model(part)]
+    inner = list(models_in(spec.kind))
     return not inner or any(_leads(each, rest) for each in inner)

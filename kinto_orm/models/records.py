@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
-
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform, get_args, get_origin
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 from uuid import uuid4
 
 import attrs
@@ -16,9 +14,13 @@ from kinto_orm.flow.json import copied
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.converters import converter as new_converter
 from kinto_orm.models.converters import know_models
-from kinto_orm.models.fields import METADATA, Embedded, Field, embedded, field
-from kinto_orm.models.layout import layout_of, load, load_inside
+from kinto_orm.models.declaring import become_attrs, declared_where, tagged
+from kinto_orm.models.fields import Field, embedded, field
+from kinto_orm.models.layout import kind_of, layout_of, load, load_inside
+from kinto_orm.models.naming import Rename, convention
 from kinto_orm.models.schema import json_schema
+from kinto_orm.models.specs import Spec
+from kinto_orm.models.types import Part, model_of
 from kinto_orm.patch_type import PatchType
 
 
@@ -29,12 +31,15 @@ class Model:
     if TYPE_CHECKING:
         __attrs_attrs__: ClassVar[tuple[attrs.Attribute[Any], ...]]
 
-    _is_record: ClassVar[bool] = False
+    #: Whether it has an id; `Record` and `EmbeddedRecord` say so.
+    _is_record: ClassVar[bool]
     _converter: ClassVar[cattrs.Converter] = new_converter()
     _tag: ClassVar[str | None] = None
     _tag_field: ClassVar[str] = ""
     #: The classes of a hierarchy with tags, by tag.
     _tags: ClassVar[dict[Any, type[Any]]] = {}
+    #: What makes the keys of fields of their names.
+    _rename: ClassVar[Callable[[str], str] | None] = None
     #: The local names where the class was declared, for its annotations.
     _namespace: ClassVar[Mapping[str, Any]] = {}
 
@@ -44,9 +49,12 @@ class Model:
         tag: str | None = None,
         tag_field: str | None = None,
         converter: cattrs.Converter | None = None,
+        rename: Rename | None = None,
     ) -> None:
         super().__init_subclass__()
-        cls._namespace = _declared_where(cls)
+        cls._namespace = declared_where(cls)
+        if rename is not None:
+            cls._rename = staticmethod(convention(rename))
         if converter is not None:
             know_models(converter)
             cls._converter = converter
@@ -57,8 +65,33 @@ class Model:
             raise TypeError(msg)
         cls._tag = tag
         if tag is not None:
-            _tagged(cls, tag)
-        _become_attrs(cls)
+            tagged(cls, tag)
+        become_attrs(cls)
+
+    def evolve(self, **changes: Any) -> Self:
+        """
+        Return another one with the same values and the same `extra`, but for *changes*.
+
+        It is a copy, of lists and embedded records, too, and was never on the server.
+
+        Args:
+            changes: Values by the names that they have in the constructor; those of a record
+                may have an `id`, which is kept otherwise.
+
+        Raises:
+            TypeError: If there is no such field.
+        """
+        state, given = self.__dict__, dict[str, Any]()
+        fields = [each for each in attrs.fields(type(self)) if each.name in state]
+        for each in fields:
+            if each.init and each.alias not in changes:
+                given[each.alias] = deepcopy(state[each.name])
+        other = type(self)(**given, **changes)
+        specs = {spec.name for spec in self._specs()}
+        for each in fields:
+            if not each.init and each.name in specs:
+                other.__dict__[each.name] = deepcopy(state[each.name])
+        return other
 
     @classmethod
     def json_schema(cls) -> Document:
@@ -73,67 +106,27 @@ class Model:
         return json_schema(cls)
 
     @classmethod
-    def _load(cls, document: Any) -> Any:
-        """Return the record inside another that *document* stands for."""
-        return load_inside(cls, document)
+    def _load(cls, document: Any, kind: Any) -> Any:
+        """Return the record inside another that *document* stands for, which is a *kind* of this."""
+        return load_inside(kind, document)
 
-    def _dump(self) -> Document:
+    @classmethod
+    def _specs(cls) -> tuple[Spec, ...]:
+        """Return how the fields are kept."""
+        return layout_of(cls).specs
+
+    @classmethod
+    def _parts(cls, kind: Any, document: Any) -> tuple[Part, ...] | None:
+        """Return the keys of the *kind* of this that *document* is; None if it is no such kind."""
+        try:
+            return layout_of(kind_of(kind, document)).parts
+        except ValueError:
+            return None
+
+    def _dump(self, kind: Any = None) -> Document:
         """Return the document that the record stands for, without ``last_modified``."""
-        return layout_of(type(self)).dump(self)
-
-
-def _declared_where(cls: type[Any]) -> Mapping[str, Any]:
-    """Return the local names where *cls* is declared, which its annotations may use."""
-    if "<locals>" not in cls.__qualname__:
-        return {}
-    frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_globals.get("__name__") != cls.__module__:
-        frame = frame.f_back
-    # Types only: other values would live as long as the class does.
-    return {name: value for name, value in frame.f_locals.items() if _is_type(value)}
-
-
-def _is_type(value: object) -> bool:
-    return isinstance(value, type) or type(value).__module__ in ("typing", "types")
-
-
-def _tagged(cls: type[Any], tag: str) -> None:
-    if not cls._tag_field:
-        msg = f"{cls.__name__} has tag={tag!r}, but no base says in which key: give it tag_field="
-        raise TypeError(msg)
-    if (other := cls._tags.setdefault(tag, cls)) is not cls:
-        msg = f"{cls.__name__} and {other.__name__} both have {tag=}"
-        raise TypeError(msg)
-
-
-def _become_attrs(cls: type[Any]) -> None:
-    """Make *cls* an attrs class, whose fields are expressions on the class."""
-    wrapped = {name: _unwrapped(hint) for name, hint in inspect.get_annotations(cls).items()}
-    cls.__annotations__ = {name: inner for name, (_, inner) in wrapped.items()}
-    attrs.define(cls, slots=False, kw_only=True)
-    for name, (wrapper, _) in wrapped.items():
-        if wrapper is not None:
-            if name.startswith("_"):
-                msg = f"{cls.__name__}.{name}: the name of a field cannot begin with an underscore"
-                raise TypeError(msg)
-            options = getattr(attrs.fields(cls), name).metadata.get(METADATA, {})
-            setattr(cls, name, wrapper(cls, name, (options.get("key") or name,)))
-
-
-def _unwrapped(hint: Any) -> tuple[type[Any] | None, Any]:
-    """
-    Take ``Field[str]`` apart, into `Field` and ``str``.
-
-    A hint that is a string is not evaluated, so that a class may name another that is declared
-    later.
-    """
-    wrappers: dict[str, type[Any]] = {"Field": Field, "Embedded": Embedded}
-    if not isinstance(hint, str):
-        origin = get_origin(hint)
-        return (origin, get_args(hint)[0]) if origin in wrappers.values() else (None, hint)
-    name, bracket, inner = hint.strip().partition("[")
-    wrapper = wrappers.get(name.rpartition(".")[2])
-    return (wrapper, inner.removesuffix("]")) if wrapper and bracket else (None, hint)
+        known = kind if model_of(kind) is type(self) else type(self)
+        return layout_of(known).dump(self)
 
 
 class EmbeddedRecord(Model):
@@ -143,6 +136,8 @@ class EmbeddedRecord(Model):
     Attributes:
         extra: Keys of the object that the class does not declare; they survive every save.
     """
+
+    _is_record: ClassVar[bool] = False
 
     extra: dict[str, Any] = attrs.field(factory=dict, repr=False)
 
@@ -161,6 +156,8 @@ class Record(Model):
         tag_field: The key that tells several kinds of record in one collection apart.
         tag: What that key is for this class.
         converter: A cattrs converter for types of one's own (see `converter`).
+        rename: How fields that have no key or alias are called in documents: ``"camelCase"``,
+            ``"PascalCase"``, ``"kebab-case"``, or a function of a name.
         patch: How changes are written, if not as the session says.
 
     A subclass has those of its bases, but for *tag*.
@@ -189,9 +186,10 @@ class Record(Model):
         tag_field: str | None = None,
         tag: str | None = None,
         converter: cattrs.Converter | None = None,
+        rename: Rename | None = None,
         patch: type[PatchType] | None = None,
     ) -> None:
-        super().__init_subclass__(tag=tag, tag_field=tag_field, converter=converter)
+        super().__init_subclass__(tag=tag, tag_field=tag_field, converter=converter, rename=rename)
         if bucket is not None:
             cls._bucket = bucket
         if collection is not None:

@@ -13,14 +13,15 @@ keys that the class does not declare: these are its `extra`.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, Flag
-from types import NoneType, UnionType
-from typing import Any, Final, Literal, TypeAlias, Union, get_args, get_origin
+from types import NoneType
+from typing import Any, Final, Literal, TypeAlias, get_args, get_origin
 from uuid import UUID
 
 import attrs
@@ -28,17 +29,18 @@ import cattrs
 
 from attrs import NOTHING, field, frozen
 
-from kinto_orm.models.fields import METADATA
+from kinto_orm.models.forms import is_known
 from kinto_orm.models.layout import layout_of
-from kinto_orm.models.members import (
-    Member,
-    heading,
+from kinto_orm.models.specs import Spec
+from kinto_orm.models.types import (
+    Part,
+    is_composite,
+    is_model,
     members_of,
-    members_of_class,
+    model_of,
+    parts_of,
     plain,
-    variables_of,
 )
-from kinto_orm.models.types import is_model
 
 
 #: A schema, or a part of one, as JSON.
@@ -70,6 +72,11 @@ _SINGLE: Final[Mapping[Any, Schema]] = {
 
 _NULL: Final[Schema] = {"type": "null"}
 
+_LISTS: Final = (list, tuple, set, frozenset)
+
+#: Factories whose products are all alike.  What others make may be new each time.
+_EMPTY: Final = (list, dict, set, frozenset, tuple)
+
 #: Keys of a JSON object are text; an integer in its place is its digits.
 _DIGITS: Final[Schema] = {"pattern": r"^-?[0-9]+$"}
 
@@ -82,7 +89,7 @@ def json_schema(model: type[Any]) -> Schema:
         TypeError: If the class is not declared right.
     """
     definitions = Definitions(root=model)
-    schema = {"$schema": DRAFT, **definitions.of_model(model, {})}
+    schema = {"$schema": DRAFT, **definitions.of_model(model)}
     if definitions.known:
         schema["definitions"] = definitions.known
     return schema
@@ -106,28 +113,29 @@ class Definitions:
 
     def of(self, kind: Any, converter: cattrs.Converter) -> Schema:
         """Return the schema of values of *kind*; ``{}``, anything, if only *converter* knows it."""
+        members = members_of(kind)
+        if len(members) > 1:
+            return _either([self.of(each, converter) for each in members])
         kind = plain(kind)
+        if is_model(kind):
+            return self._reference(kind, lambda: self.of_model(kind))
+        if kind is Any or not is_known(kind, converter):
+            return {}
         if kind in (None, NoneType):
             return dict(_NULL)
         origin, arguments = get_origin(kind) or kind, get_args(kind)
-        if origin in (Union, UnionType):
-            return _either([self.of(each, converter) for each in arguments])
         if origin is Literal:
             return _one_of([converter.unstructure(value) for value in arguments])
-        if is_model(origin):
-            return self._reference(kind, lambda: self.of_model(origin, variables_of(kind)))
-        if not isinstance(origin, type) or not _is_kept_as_usual(kind, converter):
-            return {}
-        if issubclass(origin, Enum):
-            return _of_enumeration(origin, converter)
-        if attrs.has(origin) or dataclasses.is_dataclass(origin):
-            return self._reference(kind, lambda: self._of_class(kind, converter), converter)
+        if is_composite(kind):
+            return self._reference(kind, lambda: self._of_composite(kind, converter), converter)
         if origin is dict:
             return self._of_dict(arguments, converter)
-        if origin is tuple:
-            return self._of_tuple(arguments, converter)
-        if origin in (list, set, frozenset):
+        if origin is tuple and arguments and Ellipsis not in arguments:
+            return self._of_row(arguments, converter)
+        if origin in _LISTS:
             return self._of_items(origin, arguments, converter)
+        if issubclass(origin, Enum):
+            return _of_enumeration(origin, converter)
         return dict(next((_SINGLE[base] for base in origin.__mro__ if base in _SINGLE), {}))
 
     def _of_items(
@@ -140,9 +148,7 @@ class Definitions:
             schema["uniqueItems"] = True
         return schema
 
-    def _of_tuple(self, arguments: tuple[Any, ...], converter: cattrs.Converter) -> Schema:
-        if not arguments or Ellipsis in arguments:
-            return self._of_items(tuple, arguments, converter)
+    def _of_row(self, arguments: tuple[Any, ...], converter: cattrs.Converter) -> Schema:
         items = [self.of(each, converter) for each in arguments]
         length = {"minItems": len(items), "maxItems": len(items)}
         return {"type": "array", "items": items, **length}
@@ -168,71 +174,72 @@ class Definitions:
 
     # -- Classes -------------------------------------------------------------------------------
 
-    def of_model(self, model: type[Any], values: Mapping[Any, Any]) -> Schema:
-        """Return the schema of *model* and of its kinds; *values* are those of type variables."""
-        kinds = {tag: kind for tag, kind in model._tags.items() if issubclass(kind, model)}
+    def of_model(self, kind: Any) -> Schema:
+        """Return the schema of a class of records, and of its kinds."""
+        model = model_of(kind)
+        assert model is not None
+        kinds = {tag: each for tag, each in model._tags.items() if issubclass(each, model)}
         if set(kinds.values()) <= {model}:
-            return self._alone(model, values)
+            return self._alone(kind)
         key = model._tag_field
         cases = [
-            {"if": _has(key, {"const": tag}), "then": self._of_kind(kind)}
-            for tag, kind in kinds.items()
+            {"if": _has(key, {"const": tag}), "then": self._of_kind(each)}
+            for tag, each in kinds.items()
         ]
-        schema: Schema = {**heading(model), "type": "object"}
+        schema: Schema = {**_heading(model), "type": "object"}
         if model._tag is None:
             others = [tag for tag in model._tags if tag not in kinds]
             if others:
                 schema["properties"] = {key: {"not": {"enum": others}}}
-            alone = self._alone(model, values)
-            cases.append({"if": {"not": _has(key, {"enum": list(kinds)})}, "then": alone})
+            no_kind = {"not": _has(key, {"enum": list(kinds)})}
+            cases.append({"if": no_kind, "then": self._alone(kind)})
         else:
             schema |= _has(key, {"enum": list(kinds)})
         return {**schema, "allOf": cases}
 
     def _of_kind(self, kind: type[Any]) -> Schema:
         """Return the schema of *kind* without the kinds below it."""
-        has_kinds = any(each is not kind and issubclass(each, kind) for each in kind._tags.values())
-        if has_kinds:
-            return self._alone(kind, {})
-        return self._reference(kind, lambda: self.of_model(kind, {}))
+        if any(each is not kind and issubclass(each, kind) for each in kind._tags.values()):
+            return self._alone(kind)
+        return self._reference(kind, lambda: self.of_model(kind))
 
-    def _alone(self, model: type[Any], values: Mapping[Any, Any]) -> Schema:
-        schema = self._of_object(model, members_of(model, values), layout_of(model).converter)
-        if model._tag is not None:
-            tag = _has(model._tag_field, {"const": model._tag})
-            schema["properties"] = tag["properties"] | schema.get("properties", {})
-            schema["required"] = [*tag["required"], *schema.get("required", [])]
+    def _alone(self, kind: Any) -> Schema:
+        layout = layout_of(kind)
+        attributes = attrs.fields_dict(layout.model)
+        fields = [
+            (part, {**_default(spec), **_said(attributes[spec.name].metadata)})
+            for spec, part in zip(layout.specs, layout.parts, strict=True)
+            if spec.key not in layout.system  # What the server keeps in `schema` is its own (D4).
+        ]
+        schema = self._of_object(layout.model, fields, layout.converter)
+        if (tag := layout.model._tag) is not None:
+            has_tag = _has(layout.model._tag_field, {"const": tag})
+            schema["properties"] = has_tag["properties"] | schema.get("properties", {})
+            schema["required"] = has_tag["required"] + schema.get("required", [])
         return schema
 
-    def _of_class(self, kind: Any, converter: cattrs.Converter) -> Schema:
+    def _of_composite(self, kind: Any, converter: cattrs.Converter) -> Schema:
         """Return the schema of a class of attrs, or a dataclass, that is no record."""
-        return self._of_object(get_origin(kind) or kind, members_of_class(kind), converter)
+        owner = get_origin(kind) or kind
+        metadata = {
+            each.name: each.metadata
+            for each in (attrs.fields(owner) if attrs.has(owner) else dataclasses.fields(owner))
+        }
+        fields = [(part, _said(metadata[part.name])) for part in parts_of(kind)]
+        return self._of_object(owner, fields, converter)
 
     def _of_object(
-        self, owner: type[Any], members: Iterator[Member], converter: cattrs.Converter
+        self, owner: type[Any], fields: list[tuple[Part, Schema]], converter: cattrs.Converter
     ) -> Schema:
-        found = list(members)
-        schema: Schema = {**heading(owner), "type": "object"}
-        if found:
-            schema["properties"] = {each.key: self._of_member(each, converter) for each in found}
-        if required := [each.key for each in found if each.required]:
+        """Return the schema of objects with *fields*, of each of which something is said."""
+        schema: Schema = {**_heading(owner), "type": "object"}
+        if fields:
+            schema["properties"] = {
+                part.name: _with(self.of(part.kind, converter), said) for part, said in fields
+            }
+        if required := [part.name for part, _ in fields if part.required]:
             schema["required"] = required
         return schema
-
-    def _of_member(self, member: Member, converter: cattrs.Converter) -> Schema:
-        said: Schema = {}
-        for name in ("title", "description"):
-            if isinstance(text := member.metadata.get(name), str):
-                said[name] = text
-        if member.default is not NOTHING:
-            said["default"] = member.default
-        if member.metadata.get(METADATA, {}).get("read_only"):
-            said["readOnly"] = True
-        said |= member.metadata.get(KEYWORDS, {})
-        schema = self.of(member.kind, converter)
-        if "$ref" in schema and said:
-            schema = {"allOf": [schema]}  # Beside `$ref`, everything is ignored.
-        return {**schema, **said}
 
     def _reference(
         self,
@@ -265,13 +272,40 @@ class Definitions:
         return found
 
 
-def _is_kept_as_usual(kind: Any, converter: cattrs.Converter) -> bool:
-    """Tell whether *kind* is kept by cattrs, or as this package says, and not as a user does."""
-    try:
-        module = getattr(converter.get_structure_hook(kind), "__module__", None)
-    except (cattrs.StructureHandlerNotFoundError, TypeError):
-        return False
-    return module is None or module.startswith(("cattrs.", "kinto_orm."))  # None: compiled.
+# -- What is said of a class, and of a field ---------------------------------------------------
+
+
+def _heading(owner: type[Any]) -> Schema:
+    """Return what a class is called, and the first paragraph of its docstring."""
+    text = inspect.cleandoc(owner.__dict__.get("__doc__") or "").partition("\n\n")[0]
+    if not text or text.startswith(f"{owner.__name__}("):  # A dataclass without one says itself.
+        return {"title": owner.__name__}
+    return {"title": owner.__name__, "description": " ".join(text.split())}
+
+
+def _said(metadata: Mapping[Any, Any]) -> Schema:
+    """Return what a user says of a field."""
+    texts = {name: metadata[name] for name in ("title", "description") if name in metadata}
+    return {**texts, **metadata.get(KEYWORDS, {})}
+
+
+def _default(spec: Spec) -> Schema:
+    """Return the default of a field, if it is always the same, and whether it may be set."""
+    said: Schema = {"readOnly": True} if spec.read_only else {}
+    default = spec.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        default = default.factory() if default.factory in _EMPTY else NOTHING
+    if default is not NOTHING and (default is not None or spec.null):
+        said["default"] = spec.encoded(default)
+    return said
+
+
+def _with(schema: Schema, said: Schema) -> Schema:
+    """Return *schema* with what is *said*; beside `$ref`, everything is ignored."""
+    return {**({"allOf": [schema]} if "$ref" in schema and said else schema), **said}
+
+
+# -- Parts of schemas --------------------------------------------------------------------------
 
 
 def _of_enumeration(kind: type[Enum], converter: cattrs.Converter) -> Schema:

@@ -27,6 +27,7 @@ from kinto_orm.exceptions import (
     NotAttempted,
     NotSent,
     OutcomeUnknown,
+    SchemaViolation,
     ServerError,
     TransactionConflict,
     TransportError,
@@ -36,7 +37,6 @@ from kinto_orm.flow.batching import PATIENCE, Answer, settled, together_once
 from kinto_orm.flow.messages import Document, Program, Request, Response, Sleep
 from kinto_orm.flow.refusals import missing_of, response_error, schema_violation
 from kinto_orm.flow.retrying import RetryPolicy
-from kinto_orm.flow.violations import is_violation
 from kinto_orm.session.identity import Key
 from kinto_orm.session.planning import Change, Plan, Write
 from kinto_orm.session.results import Fate, Outcome
@@ -290,11 +290,11 @@ def _conflict(write: Write, remote: Document | None) -> Outcome:
 
 def _refusal(write: Write, response: Response) -> KintoException:
     """Return the error of a write that the server refused."""
-    change, request = write.change, write.request
-    if is_violation(request, response):
+    error, change = response_error(write.request, response), write.change
+    if isinstance(error, SchemaViolation):
         what = f"{type(change.record).__name__} {change.key} was not written"
-        return schema_violation(request, response, change.target, what)
-    return response_error(request, response)
+        return schema_violation(write.request, response, change.target, what)
+    return error
 
 
 def _failed(write: Write, error: KintoException) -> Outcome:

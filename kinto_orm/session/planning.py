@@ -22,8 +22,9 @@ from kinto_orm.exceptions import UnsendableValue, ValidationError
 from kinto_orm.flow.batching import outer
 from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document, Request
-from kinto_orm.models.layout import load
+from kinto_orm.models.layout import load, unfit
 from kinto_orm.models.records import Record
+from kinto_orm.models.survival import lost_of_record
 from kinto_orm.patch_type import BasicPatch, JSONPatch, MergePatch, PatchType
 from kinto_orm.session.identity import Key
 from kinto_orm.session.patches import attributes, both_ways, json_patch, merge_patch
@@ -187,7 +188,8 @@ def check(changes: Sequence[Change]) -> None:
 
     Raises:
         UnsendableValue: If a document holds what cannot be sent; all such are named.
-        ValidationError: If a document does not fit its class; all such are named.
+        ValidationError: If a document does not fit its class, if a value would come back as
+            another, or if a read-only one was changed in place; all such are named.
     """
     unsent: list[str] = []
     unfit: list[ValidationError] = []
@@ -195,7 +197,7 @@ def check(changes: Sequence[Change]) -> None:
         if change.target is None:
             continue
         try:
-            load(type(change.record), decode(encode(change.target)))
+            _check_survival(change.record, decode(encode(change.target)))
         except UnsendableValue as error:
             unsent.append(f"{type(change.record).__name__} {change.key}: {error}")
         except ValidationError as error:
@@ -207,6 +209,13 @@ def check(changes: Sequence[Change]) -> None:
         lines = ["nothing was sent, since these records could not be loaded again:"]
         faults = [fault for each in unfit for fault in each.faults]
         raise ValidationError("\n".join([*lines, *map(str, unfit)]), faults)
+
+
+def _check_survival(record: Record, document: Document) -> None:
+    """Refuse *record* if what is loaded from its *document* is not the same."""
+    faults = list(lost_of_record(record, load(type(record), document)))
+    if faults:
+        raise unfit(type(record), document, faults)
 
 
 def _write(change: Change, *, alone: bool) -> Write:

@@ -281,7 +281,7 @@ class TestLoading:
         reserved = {"id", "last_modified", "schema"}
         extra = {key: value for key, value in extra.items() if key not in reserved}
         document = {**extra, **declared, "id": "x", "last_modified": 5, "schema": 7}
-        for key in extra.keys() & {spec.key for spec in Thing._layout.specs}:  # type: ignore[attr-defined]
+        for key in extra.keys() & {spec.key for spec in Thing._specs()}:
             if key not in declared:
                 del document[key]
         thing = Thing.from_document(document)
@@ -289,7 +289,7 @@ class TestLoading:
         assert not is_dirty(thing)
         assert thing.extra.keys() == document.keys() - reserved - {
             spec.key
-            for spec in Thing._layout.specs  # type: ignore[attr-defined]
+            for spec in Thing._specs()
         }
         thing.name += "!"
         assert is_dirty(thing)
@@ -382,7 +382,7 @@ class TestFaults:
                 }
             )
         assert str(caught.value).startswith("Thing 'x' does not fit its class: ")
-        assert {path for path, _ in caught.value.faults} == {
+        assert {fault.path for fault in caught.value.faults} == {
             "name", "count", "done", "share", "tags[1]", "colour", "price", "hour", "size", "when",
             "place.city", "place.zip", "places[1]",
         }  # fmt: skip
