@@ -22,6 +22,7 @@ from kinto_orm.exceptions import StalePlanError as StalePlanError
 from kinto_orm.exceptions import UnsavedChangesWarning as UnsavedChangesWarning
 from kinto_orm.exceptions import ValidationError as ValidationError
 from kinto_orm.flow import RetryPolicy as RetryPolicy
+from kinto_orm.models.attachments import Attachment as Attachment
 from kinto_orm.models.conditions import Condition as Condition
 from kinto_orm.models.converters import converter as converter
 from kinto_orm.models.faults import Fault as Fault

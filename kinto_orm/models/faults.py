@@ -13,7 +13,7 @@ from typing import Any
 from attrs import evolve
 from cattrs.errors import BaseValidationError, ClassValidationError, IterableValidationError
 
-from kinto_orm.flow.faults import Fault as Fault
+from kinto_orm.flow.faults import Fault as Fault  # noqa: PLC0414 (it is one of these)
 
 
 MISSING = "a required key is missing"

@@ -5,9 +5,9 @@ It is of draft 7, with which Kinto validates (docs/protocol.md, D4).  A document
 takes is one that the schema takes; the class may be stricter, since it has validators, and reads
 what *format* only describes (docs/schema.md has the list).
 
-Of what is wrong inside `oneOf` Kinto says nothing but that something is.  So kinds of record are
-told apart by `if` and `then`: what is refused is then told by the field.  And a document may have
-keys that the class does not declare: these are its `extra`.
+Of what is wrong inside `anyOf` or `oneOf` Kinto says nothing but that something is.  So kinds of
+record are told apart by `if` and `then`, and an object from null: what is refused is then told by
+its field.  A document may have keys that the class does not declare: these are its `extra`.
 """
 
 from __future__ import annotations
@@ -342,4 +342,4 @@ def _or_null(schema: Schema) -> Schema:
         return {"enum": [*schema.get("enum", [schema.get("const")]), None]}
     if isinstance(schema.get("type"), str):
         return {**schema, "type": [schema["type"], "null"]}
-    return {"anyOf": [schema, dict(_NULL)]}
+    return {"if": dict(_NULL), "else": schema}

@@ -26,11 +26,11 @@ from kinto_orm.models.layout import base_of_kinds, load
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import MergePatch, PatchType
 from kinto_orm.query.queries import AsyncQuery, Query, Select
+from kinto_orm.session.attaching import Attaching
 from kinto_orm.session.identity import Key
 from kinto_orm.session.outcomes import carried_out, looked_up, seen, superseding
 from kinto_orm.session.planning import Change, Plan, check, planned
 from kinto_orm.session.results import CommitResult, Fate, failure_of, result_of
-from kinto_orm.session.unit import UnitOfWork
 
 
 R = TypeVar("R", bound=Record)
@@ -54,7 +54,7 @@ class Exclusive:
         self._lock.release()
 
 
-class SessionBase(UnitOfWork):
+class SessionBase(Attaching):
     """
     A unit of work, without the waiting.
 
