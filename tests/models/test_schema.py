@@ -157,7 +157,8 @@ def accepts(model: type[Any], document: Any) -> bool:
     """Tell whether the schema of *model* takes *document*, as the server would see it."""
     schema = model.json_schema()
     Draft7Validator.check_schema(schema)
-    return Draft7Validator(schema).is_valid(document)
+    valid: bool = Draft7Validator(schema).is_valid(document)
+    return valid
 
 
 def fits(model: type[Any], document: Any) -> bool:
@@ -212,7 +213,7 @@ FITTING: dict[str, st.SearchStrategy[Any]] = {
     "noted": st.integers(),
     "price_of": st.sampled_from([None, {"amount": 1}, {"amount": 1, "currency": "CHF"}]),
     "pair": st.sampled_from(
-        [None, {"first": 1}, {"first": 1, "second": None}, {"first": 2, "x": 1}]
+        [None, {"first": 1}, {"first": 1, "second": None}, {"first": 2}]
     ),
     "anything": values,
     "home": addresses,
@@ -311,15 +312,13 @@ class TestAgreement:
         """That holds for classes with kinds: for the base, for a kind, and for kinds of a kind."""
         for model in (Search, Engine, Special, Ordering):
             assert accepts(model, document) or not fits(model, document)
-            holder = {"id": "h", "inside": document}
-            assert accepts(Holder, holder) or not fits(Holder, holder)
-            holder = {"id": "h", "engines": [document]}
-            assert accepts(Holder, holder) or not fits(Holder, holder)
+        for held in ({"inside": document}, {"engines": [document]}):
+            assert accepts(Holder, {"id": "h", **held}) or not fits(Holder, {"id": "h", **held})
 
     @pytest.mark.parametrize(
         "document",
         [
-            {"recordType": "engine"},
+            {"recordType": "engine", "name": None},
             {"recordType": "engine", "name": 3},
             {"recordType": "special", "name": "x"},
             {"recordType": "order", "orders": [1]},
@@ -559,7 +558,7 @@ def test_on_a_server(storage: Any, bucket: str) -> None:
     """Kinto takes these schemas, and refuses what they refuse, by the field."""
     settings = {"experimental_collection_schema_validation": True}
     with (
-        KintoServer(storage=storage, **settings) as server,  # type: ignore[arg-type]
+        KintoServer(storage=storage, **settings) as server,
         Client(server_url=server.url, auth=server.auth, bucket=bucket) as client,
     ):
         client.create_bucket()
