@@ -368,15 +368,13 @@ class CommitError(ExceptionGroup[KintoException], KintoException):
 
     result: CommitResult
 
-    def __new__(cls, message: str, errors: Sequence[KintoException], **_: Any) -> Self:
+    def __new__(
+        cls, message: str, errors: Sequence[KintoException], *, result: CommitResult | None = None
+    ) -> Self:
         return super().__new__(cls, message, errors)
 
     def __init__(
-        self,
-        message: str,
-        errors: Sequence[KintoException],
-        *,
-        result: CommitResult | None = None,
+        self, message: str, errors: Sequence[KintoException], *, result: CommitResult | None = None
     ) -> None:
         super().__init__(message, errors)
         if result is not None:  # It is None for a moment, when an error is copied.

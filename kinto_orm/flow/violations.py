@@ -79,13 +79,17 @@ def _fault(detail: Mapping[str, Any], data: Any) -> Fault:
 
 
 def _path_of_missing(key: str, step: Any, data: Any) -> str:
-    """Return the path of a *key* that is missing: in what *step* names, or in *data* itself."""
+    """
+    Return the path of a *key* that is missing: in what *step* names, or in *data* itself.
+
+    In the second case *step* is a key as well, the last one that *data* must have.
+    """
     places = [
         f"{path}.{key}"
         for path, last, value in _places(data, "")
         if last == step and isinstance(value, Mapping) and key not in value
     ]
-    if not isinstance(data, Mapping) or key not in data:
+    if isinstance(step, str) and (not isinstance(data, Mapping) or key not in data):
         places.append(key)
     return places[0] if len(places) == 1 else key
 

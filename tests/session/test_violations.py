@@ -117,7 +117,7 @@ def test_others_are_not_lost(app: App) -> None:
     assert result.created == tuple(trips[:2])
     assert [error.record for error in result.errors] == trips[2:]
     assert all(isinstance(error, SchemaViolation) for error in result.errors)
-    assert app.stored().keys() == {"t0", "t1"}
+    assert app.stored("trips").keys() == {"t0", "t1"}
     for trip in trips:
         trip.days = 3
     result = session.commit()
@@ -139,7 +139,7 @@ def test_changes(app: App, others: int, patch: Any) -> None:
     (violation,) = result.errors
     assert isinstance(violation, SchemaViolation)
     assert [fault.path for fault in violation.faults] == ["days"]
-    assert app.stored()["t"]["days"] == 1
+    assert app.stored("trips")["t"]["days"] == 1
     assert session.dirty == (trip,)
 
 
@@ -178,7 +178,7 @@ def test_what_is_no_violation(app: App) -> None:
     """A request that is wrong in itself is a bad one, and none of a schema."""
     client = app.client(collection="trips")
     path = f"/buckets/{app.bucket}/collections/trips/records/x"
-    bodies: list[Any] = [{}, {"data": 3}, {"data": {"id": "y", "name": "n"}}]
+    bodies: list[Any] = [{"data": 3}, {"data": {"id": "y", "name": "n"}}]
     for body in [*bodies, {"data": {"name": "n"}, "permissions": 3}]:
         with pytest.raises(BadRequest) as caught:
             app.run(client.session.request("PUT", path, payload=body))
