@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from enum import Enum
-from typing import Any, Final, Literal, NewType, TypeAlias, get_args, get_origin
+from typing import Any, Final, Literal, NewType, TypeAlias, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import cattrs
@@ -29,6 +29,9 @@ _LISTS: Final[dict[Any, Any]] = {list: list, tuple: tuple, set: set, frozenset: 
 def know_containers(made: cattrs.Converter) -> None:
     """Have *made* keep the types that have others inside as this package does."""
 
+    def named(kind: Any) -> bool:
+        return isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")
+
     def aliased(kind: Any) -> bool:
         return plain(kind) is not kind
 
@@ -42,6 +45,8 @@ def know_containers(made: cattrs.Converter) -> None:
     made.register_unstructure_hook_factory(listed, lambda kind: _list_dump(kind, made))
     made.register_structure_hook_factory(keyed, lambda kind: _dict_load(kind, made))
     made.register_unstructure_hook_factory(keyed, lambda kind: _dict_dump(kind, made))
+    made.register_structure_hook_factory(named, lambda kind: _named_load(kind, made))
+    made.register_unstructure_hook_factory(named, lambda kind: _named_dump(kind, made))
     made.register_structure_hook_factory(aliased, lambda kind: _alias_load(kind, made))
     made.register_unstructure_hook_factory(aliased, lambda kind: _alias_dump(kind, made))
 
@@ -55,7 +60,7 @@ def loader(kind: Any, converter: cattrs.Converter) -> Dump:
 # -- Other names for a type --------------------------------------------------------------------
 
 
-def _named(kind: Any) -> Any:
+def _aliased(kind: Any) -> Any:
     """Return what *kind* is another name of; that may have hooks of its own."""
     if isinstance(kind, NewType):
         return kind.__supertype__
@@ -63,7 +68,7 @@ def _named(kind: Any) -> Any:
 
 
 def _alias_load(kind: Any, converter: cattrs.Converter) -> Load:
-    named = _named(kind)
+    named = _aliased(kind)
     hook = converter.get_structure_hook(named)
     alias = _bound(hook, named)
     return ours(alias) if is_known(named, converter) else alias
@@ -74,7 +79,7 @@ def _bound(hook: Load, kind: Any) -> Load:
 
 
 def _alias_dump(kind: Any, converter: cattrs.Converter) -> Dump:
-    hook: Dump = converter.get_unstructure_hook(_named(kind))
+    hook: Dump = converter.get_unstructure_hook(_aliased(kind))
     return hook
 
 
@@ -128,6 +133,21 @@ def _row_load(loads: list[Dump]) -> Load:
     return ours(load)
 
 
+def _named_load(kind: Any, converter: cattrs.Converter) -> Load:
+    load_row = _row_load([loader(each, converter) for each in _kinds_in(kind)])
+    return ours(lambda value, _: kind(*load_row(value, kind)))
+
+
+def _named_dump(kind: Any, converter: cattrs.Converter) -> Dump:
+    return _row_dump([_item_dump(each, converter) for each in _kinds_in(kind)])
+
+
+def _kinds_in(kind: Any) -> list[Any]:
+    """Return the types of the items of a named tuple."""
+    hints = get_type_hints(kind, include_extras=True)
+    return [hints.get(name, Any) for name in kind._fields]
+
+
 def _tried(items: Iterable[tuple[Any, Any]], load: Dump) -> Iterator[Fault]:
     """Load all *items*, for what is wrong with them."""
     for place, item in items:
@@ -140,7 +160,7 @@ def _tried(items: Iterable[tuple[Any, Any]], load: Dump) -> Iterator[Fault]:
 def _list_dump(kind: Any, converter: cattrs.Converter) -> Dump:
     origin, arguments = get_origin(kind) or kind, get_args(kind)
     if origin is tuple and arguments and Ellipsis not in arguments:
-        return _row_dump([converter.get_unstructure_hook(each) for each in arguments])
+        return _row_dump([_item_dump(each, converter) for each in arguments])
     hook = _item_dump(arguments[0] if arguments else Any, converter)
     in_order = origin in (set, frozenset)
 
@@ -246,7 +266,9 @@ def _key_base(kind: Any, converter: cattrs.Converter) -> type[Any] | None:
     bases: set[type[Any]] = set()
     if is_known(kind, converter):
         if get_origin(bare) is Literal:
-            bases = {type(each.value if isinstance(each, Enum) else each) for each in get_args(bare)}
+            bases = {
+                type(each.value if isinstance(each, Enum) else each) for each in get_args(bare)
+            }
         elif isinstance(bare, type) and issubclass(bare, Enum):
             bases = {type(each.value) for each in bare}
         elif isinstance(bare, type) and not issubclass(bare, bool):

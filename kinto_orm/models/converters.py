@@ -20,12 +20,14 @@ from types import NoneType
 from typing import Any, Final, Literal, get_args, get_origin
 from uuid import UUID
 
+import attrs
 import cattrs
 
-from kinto_orm.models.containers import know_containers
-from kinto_orm.models.faults import Unfit
+from kinto_orm.models.containers import know_containers, loader
+from kinto_orm.models.diagnosis import Probe, diagnosed
+from kinto_orm.models.faults import Faulty, Unfit
 from kinto_orm.models.forms import ours
-from kinto_orm.models.types import called, is_composite, is_model, model_of
+from kinto_orm.models.types import called, is_composite, is_model, model_of, parts_of
 from kinto_orm.models.unions import is_union, union_dump, union_load
 
 
@@ -59,9 +61,7 @@ def converter() -> cattrs.Converter:
     made.register_unstructure_hook_factory(_is_enum, lambda _: _member_dump)
     made.register_structure_hook_factory(_is_literal, _literal_load)
     made.register_unstructure_hook_factory(_is_literal, lambda _: _literal_dump)
-    made.register_structure_hook_factory(
-        is_composite, lambda kind: _composite_load(made.gen_structure_attrs_fromdict(kind), kind)
-    )
+    made.register_structure_hook_factory(is_composite, lambda kind: _composite_load(kind, made))
     made.register_unstructure_hook_factory(
         is_composite, lambda kind: ours(made.gen_unstructure_attrs_fromdict(kind))
     )
@@ -81,20 +81,45 @@ def know_models(made: cattrs.Converter) -> None:
 def _model_load(kind: Any) -> Any:
     model = model_of(kind)
     assert model is not None
-    return ours(lambda document, _: model._load(document, kind))
+    load = model._load
+    return ours(lambda document, _: load(document, kind))
 
 
 def _model_dump(kind: Any) -> Any:
+    if isinstance(kind, type):
+        return ours(lambda record: record._dump())
     return ours(lambda record: record._dump(kind))
 
 
-def _composite_load(structure: Callable[[Any, Any], Any], kind: Any) -> Any:
+def _composite_load(kind: Any, made: cattrs.Converter) -> Any:
+    structure = made.gen_structure_attrs_fromdict(kind)
+
     def load(value: Any, _: Any) -> Any:
         if value.__class__ is not dict:
             raise Unfit("an object", value)
-        return structure(value, kind)
+        try:
+            return structure(value, kind)
+        except Exception as error:
+            probes = _probes(kind, made)
+            raise Faulty(diagnosed(get_origin(kind) or kind, probes, value, error)) from error
 
     return ours(load)
+
+
+def _probes(kind: Any, made: cattrs.Converter) -> list[Probe]:
+    fields = (
+        attrs.fields_dict(get_origin(kind) or kind) if attrs.has(get_origin(kind) or kind) else {}
+    )
+    return [
+        Probe(
+            name=part.name,
+            key=part.name,
+            kind=part.kind,
+            load=loader(part.kind, made),
+            default=fields[part.name].default if fields else attrs.NOTHING,
+        )
+        for part in parts_of(kind)
+    ]
 
 
 # -- Enumerations and literals -----------------------------------------------------------------
@@ -114,7 +139,8 @@ def _member_load(kind: Any) -> Any:
         return _flag_load(kind)
     members = {_exactly(each.value): each for each in kind}
     # An enumeration may say of unknown values what they are.
-    missing = None if kind._missing_.__func__ is Enum._missing_.__func__ else kind._missing_
+    own = any("_missing_" in base.__dict__ for base in kind.__mro__ if base is not Enum)
+    missing = kind._missing_ if own else None
     return ours(_choice(called(kind), members, missing))
 
 
@@ -260,7 +286,7 @@ def _moment(value: Any, wanted: Any) -> Any:
     if value.__class__ is not str:
         raise Unfit("a datetime as a string", value)
     try:
-        moment = (wanted if isinstance(wanted, type) else datetime).fromisoformat(value)
+        moment: datetime = _iso(wanted if isinstance(wanted, type) else datetime, value)
     except ValueError:
         raise Unfit("a datetime", value) from None
     if moment.utcoffset() is None:
@@ -272,6 +298,14 @@ def _moment(value: Any, wanted: Any) -> Any:
 def _moment_dump(value: datetime) -> str:
     if value.utcoffset() is None:
         raise ValueError(_NAIVE)
+    return value.isoformat()
+
+
+@ours
+def _time_dump(value: time) -> str:
+    if value.tzinfo is not None and value.utcoffset() is None:
+        msg = "the offset of its time zone depends on the day: give it a fixed one, or none"
+        raise ValueError(msg)
     return value.isoformat()
 
 
@@ -291,7 +325,11 @@ def _duration(value: Any, _: Any) -> timedelta:
 @ours
 def _duration_dump(value: timedelta) -> int | float:
     seconds = _seconds(value)
-    if timedelta(seconds=seconds) != value:
+    try:
+        exact = timedelta(seconds=seconds) == value
+    except OverflowError:
+        exact = False
+    if not exact:
         msg = "its seconds are no number that JSON holds exactly; round it to milliseconds"
         raise ValueError(msg)
     return seconds
@@ -314,7 +352,7 @@ _SCALARS: Final[tuple[tuple[Any, Any, Any], ...]] = (
     (UUID, _from_text(UUID), _as_text(str)),
     (Decimal, _from_text(Decimal, _decimal), _as_text(str)),
     (date, _from_text(date, _iso), _as_text(date.isoformat)),
-    (time, _from_text(time, _iso), _as_text(time.isoformat)),
+    (time, _from_text(time, _iso), _time_dump),
     (datetime, _moment, _moment_dump),
     (timedelta, _duration, _duration_dump),
     (

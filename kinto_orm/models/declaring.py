@@ -91,8 +91,8 @@ def _check_names(cls: type[Any], wrapped: Mapping[str, Any]) -> None:
             raise TypeError(msg)
         if name in taken:
             msg = (
-                f"{cls.__name__}.{name}: every record has a {name!r} of its own. Give the field"
-                f" another name, with key={name!r}"
+                f"{cls.__name__}.{name}: the name {name!r} is taken, since every record has that."
+                f" Give the field another name, with key={name!r}"
             )
             raise TypeError(msg)
 
@@ -110,12 +110,10 @@ def _check_slots(cls: type[Any]) -> None:
 def _with_keys(cls: type[Any], attributes: list[attrs.Attribute[Any]]) -> list[Any]:
     """Give the fields that *cls* itself declares the keys that its `rename` makes."""
     beside = BESIDE if cls._is_record else BESIDE_EMBEDDED
-    return [
-        each
-        if each.inherited or each.name in beside or cls._rename is None
-        else _with_key(cls, each)
-        for each in attributes
-    ]
+    own = inspect.get_annotations(cls).keys() - beside
+    if cls._rename is None:
+        return attributes
+    return [_with_key(cls, each) if each.name in own else each for each in attributes]
 
 
 def _with_key(cls: type[Any], attribute: attrs.Attribute[Any]) -> attrs.Attribute[Any]:

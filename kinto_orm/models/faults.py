@@ -11,7 +11,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from attrs import evolve
-from cattrs.errors import BaseValidationError, ClassValidationError, IterableValidationError
+from cattrs.errors import (
+    BaseValidationError,
+    ClassValidationError,
+    IterableValidationError,
+    IterableValidationNote,
+)
 
 from kinto_orm.flow.faults import Fault as Fault  # noqa: PLC0414 (it is one of these)
 
@@ -64,7 +69,7 @@ def faults_of(error: BaseException, path: str = "") -> Iterator[Fault]:
 
 def _noted(error: Exception, note: Any, path: str) -> Iterator[Fault]:
     """Give what *error* says, which cattrs met where *note* says."""
-    if hasattr(note, "index"):
+    if isinstance(note, IterableValidationNote):
         yield from faults_of(error, f"{path}[{note.index!r}]")
     elif isinstance(error, KeyError) and error.args == (note.name,):
         yield Fault(joined(path, note.name), MISSING)

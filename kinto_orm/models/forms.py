@@ -76,4 +76,6 @@ def _single_form(kind: Any, converter: cattrs.Converter, inside: frozenset[Any])
         items = arguments[1:] if origin is dict else arguments
         forms = (form_of(each, converter, inside) for each in items if each is not Ellipsis)
         return min(own, *forms, own)
+    if hasattr(kind, "_fields"):  # What its items are is not looked into.
+        return Form.UNKNOWN
     return Form.EXACT if kind in _JSON else Form.LOSSLESS

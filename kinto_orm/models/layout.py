@@ -154,7 +154,7 @@ class Layout:
         if not self.model._is_record:
             taken = []
         return make_dict_structure_fn_from_attrs(
-            [*(each.evolve(type=str) for each in taken), *attributes],  # type: ignore[arg-type]
+            [*(each.evolve(type=str) for each in taken), *attributes],
             self.model,
             self.converter,
             {each.__name__: Any for each in getattr(self.model, "__parameters__", ())},
@@ -178,7 +178,7 @@ class Layout:
                 if spec.key in document:
                     record.__dict__[spec.name] = spec.load(copied(document[spec.key]))
         except Exception as error:
-            raise Faulty(diagnosed(self, document, error)) from error
+            raise Faulty(diagnosed(self.model, self.specs, document, error)) from error
         state = record.__dict__
         if not document.keys() <= self.keys:
             state["extra"] = {
@@ -219,17 +219,19 @@ class Layout:
             value = state.get(spec.name, _MISSING)
             if value is _MISSING:
                 continue  # Of a record that was loaded in part.
-            wire = self._encoded(spec, value, state)
+            wire = value if spec.dump is None else self._encoded(spec, value, state)
             if written is not None:
                 before = written.get(spec.key, _MISSING)
                 if before is _MISSING:
                     if self._is_default(state, spec, value, wire):
                         continue
+                elif spec.exact:
+                    wire = before if same(before, wire) else wire
                 else:
                     wire = self._rewritten(spec, before, value, wire, state)
-                    if wire is before is None:
-                        document[spec.key] = None
-                        continue
+                if wire is before is None:
+                    document[spec.key] = None
+                    continue
             if wire is not None or value is not None or spec.null:
                 document[spec.key] = wire
         return document
@@ -254,7 +256,11 @@ class Layout:
 
     def _called(self, state: Mapping[str, Any]) -> str:
         """Return how messages call the record with this *state*."""
-        return f"{self.model.__name__} {state['id']!r}" if self.model._is_record else self.model.__name__
+        return (
+            f"{self.model.__name__} {state['id']!r}"
+            if self.model._is_record
+            else self.model.__name__
+        )
 
     def _is_default(self, state: Mapping[str, Any], spec: Spec, value: Any, wire: Any) -> bool:
         """Tell whether a missing key may stay so: the field has its default."""
@@ -312,13 +318,15 @@ def layout_of(kind: Any) -> Layout:
 def _layout_of(kind: Any) -> Layout:
     model = model_of(kind)
     assert model is not None
-    layouts: dict[Any, Layout]
-    if (layouts := model.__dict__.get("_layouts")) is None:
-        layouts = model._layouts = {}
+    if "_layouts" not in model.__dict__:
+        model._layouts = {}
+    layouts: dict[Any, Layout] = model._layouts
     if (arguments := get_args(kind)) not in layouts:
         layouts[arguments] = Layout(kind)
         try:
-            for inner in (each for spec in layouts[arguments].specs for each in models_in(spec.kind)):
+            for inner in (
+                each for spec in layouts[arguments].specs for each in models_in(spec.kind)
+            ):
                 layout_of(inner)
         except TypeError:
             del layouts[arguments]
@@ -358,6 +366,9 @@ def base_of_kinds(model: type[Any]) -> type[Any]:
 
 def load_inside(kind: Any, document: Any) -> Any:
     """Return what *document*, inside another, stands for; raise what `faults_of` understands."""
+    if not kind._tags and (layout := kind.__dict__.get("_layout")) is not None:
+        loaded: Any = layout.load(document)  # As most are.
+        return loaded
     return layout_of(kind_of(kind, document)).load(document)
 
 

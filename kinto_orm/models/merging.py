@@ -12,6 +12,7 @@ form is taken as it is.  Whoever merges sees to it that what comes out means the
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -34,9 +35,9 @@ def merged(written: Any, old: Any, new: Any) -> Any:
         return written
     if isinstance(written, dict) and isinstance(old, dict) and isinstance(new, dict):
         return _merged_object(written, old, new)
-    if isinstance(written, list) and isinstance(old, list) and isinstance(new, list):
-        if len(written) == len(old):
-            return _merged_list(written, old, new)
+    are_lists = isinstance(written, list) and isinstance(old, list) and isinstance(new, list)
+    if are_lists and len(written) == len(old):
+        return _merged_list(written, old, new)
     return new
 
 
@@ -49,10 +50,13 @@ def _merged_object(
             result[key] = merged(value, old.get(key, _MISSING), new[key])
         elif key not in old:
             result[key] = value  # Not declared.
-    for key, value in new.items():
-        if key not in written and not same(old.get(key, _MISSING), value):
-            result[key] = value  # Else it is a default, which was missing and may stay so.
-    return result
+    # A default that was missing may stay so.
+    added = {
+        key: value
+        for key, value in new.items()
+        if key not in written and not same(old.get(key, _MISSING), value)
+    }
+    return {**result, **added}
 
 
 def _merged_list(written: list[Any], old: list[Any], new: list[Any]) -> list[Any]:
@@ -68,8 +72,8 @@ def aligned(old: list[Any], new: list[Any]) -> list[int | None]:
     Return for each item of *new* which item of *old* it was; None if it was not there.
 
     What both lists begin and end with has stayed.  Between, an item is one that equals it,
-    wherever that was; then an object is the one that has most in common with it; what is left is
-    taken in order, if there are as many left on both sides.
+    wherever that was; then the one that has most in common with it; what is left is taken in order,
+    if there are as many left on both sides.
     """
     found: list[int | None] = [None] * len(new)
     start, end = _ends(old, new)
@@ -79,12 +83,14 @@ def aligned(old: list[Any], new: list[Any]) -> list[int | None]:
         found[len(new) - index] = len(old) - index
     left = list(range(start, len(old) - end))
     open_ = list(range(start, len(new) - end))
-    for pairs in (_equal, _alike, _in_order):
+    for pairs in (_equal, _alike):
         for origin, index in list(pairs(old, new, left, open_)):
             found[index] = origin
-        taken = {origin for origin in found if origin is not None}
-        left = [origin for origin in left if origin not in taken]
-        open_ = [index for index in open_ if found[index] is None]
+            left.remove(origin)
+            open_.remove(index)
+    if len(left) == len(open_):
+        for origin, index in zip(left, open_, strict=True):
+            found[index] = origin
     return found
 
 
@@ -112,27 +118,32 @@ def _equal(
 
 
 def _alike(
-    old: list[Any], new: list[Any], left: Iterable[int], open_: Iterable[int]
-) -> Iterator[tuple[int, int]]:
-    free = [origin for origin in left if isinstance(old[origin], dict)]
-    for index in open_:
-        value = new[index]
-        if isinstance(value, dict) and free:
-            best = max(free, key=lambda origin: _common(old[origin], value))
-            if _common(old[best], value):
-                free.remove(best)
-                yield best, index
-
-
-def _common(one: dict[str, Any], other: dict[str, Any]) -> int:
-    return sum(same(value, other.get(key, _MISSING)) for key, value in one.items())
-
-
-def _in_order(
     old: list[Any], new: list[Any], left: list[int], open_: list[int]
 ) -> Iterator[tuple[int, int]]:
-    if len(left) == len(open_):
-        yield from zip(left, open_, strict=True)
+    def rank(pair: tuple[int, int, int]) -> tuple[int, int]:
+        """Return what has most in common first; of these, what stands between the same items."""
+        common, origin, index = pair
+        known = origin - bisect_left(left, origin), index - bisect_left(open_, index)
+        return -common, abs(known[0] - known[1])
+
+    pairs = [
+        (_common(old[origin], new[index]), origin, index) for origin in left for index in open_
+    ]
+    used: tuple[set[int], set[int]] = set(), set()
+    for common, origin, index in sorted(pairs, key=rank):
+        if common and origin not in used[0] and index not in used[1]:
+            used[0].add(origin)
+            used[1].add(index)
+            yield origin, index
+
+
+def _common(one: Any, other: Any) -> int:
+    """Return how much two values have in common that says something: None and "" do not."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return sum(_common(value, other.get(key)) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return sum(map(_common, one, other))
+    return int(one not in (None, "") and same(one, other))
 
 
 def _hashable(value: Any) -> Any:

@@ -107,7 +107,7 @@ class Model:
 
     @classmethod
     def _load(cls, document: Any, kind: Any) -> Any:
-        """Return the record inside another that *document* stands for, which is a *kind* of this."""
+        """Return the record inside another that *document* stands for, a *kind* of this."""
         return load_inside(kind, document)
 
     @classmethod
@@ -125,8 +125,9 @@ class Model:
 
     def _dump(self, kind: Any = None) -> Document:
         """Return the document that the record stands for, without ``last_modified``."""
-        known = kind if model_of(kind) is type(self) else type(self)
-        return layout_of(known).dump(self)
+        if kind is not None and model_of(kind) is type(self):
+            return layout_of(kind).dump(self)
+        return layout_of(type(self)).dump(self)
 
 
 class EmbeddedRecord(Model):

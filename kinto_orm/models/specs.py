@@ -9,7 +9,7 @@ from typing import Any, get_origin
 import attrs
 import cattrs
 
-from attrs import frozen
+from attrs import field, frozen
 from cattrs.errors import StructureHandlerNotFoundError
 
 from kinto_orm.exceptions import UnsendableValue
@@ -34,6 +34,7 @@ class Spec:
         dump: Gives a value as JSON; None if it is JSON.
         load: Gives it back.
         form: How many forms a value may have in JSON.
+        exact: Whether it has one only.
         default: What a record has that is given none; `NOTHING` if one must be given.
         null: Whether None is kept as null.
         read_only: Whether a value stays what it was.
@@ -50,6 +51,10 @@ class Spec:
     null: bool
     read_only: bool
     converter: cattrs.Converter
+    exact: bool = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "exact", self.form is Form.EXACT)  # It is asked for often.
 
     def encoded(self, value: Any) -> Any:
         """Return *value* as it stands in a document."""
@@ -64,7 +69,7 @@ class Spec:
         Raises:
             UnsendableValue: If a value was changed, and its hook writes it as it was.
         """
-        if self.form is Form.EXACT:
+        if self.exact:
             return written if same(written, wire) else wire
         if same(written, wire) and self.form is not Form.UNKNOWN:
             return written
@@ -81,8 +86,8 @@ class Spec:
     def _check_kept(self, value: Any, loaded: Any) -> None:
         if self.form is Form.UNKNOWN and not survives(value, loaded, self.converter):
             msg = (
-                f"{value!r:.60} would be written as {loaded!r:.60} is, and be lost: have its hook in"
-                " the converter write all of it"
+                f"{value!r:.60} would be written as {loaded!r:.60} is, and be lost: have its hook"
+                " in the converter write all of it"
             )
             raise UnsendableValue(msg)
 
@@ -95,7 +100,7 @@ class Spec:
             return wire
 
     def _in_order(self, written: Any, old: Any) -> Any:
-        """Return *old*, what is *written* in normal form, with the items of a set where they are."""
+        """Return *old*, the normal form of what is *written*, with a set's items in its order."""
         kinds = [plain(member) for member in members_of(self.kind) if member is not NoneType]
         if isinstance(written, list) and any(
             (get_origin(kind) or kind) in (set, frozenset) for kind in kinds

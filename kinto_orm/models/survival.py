@@ -8,7 +8,8 @@ another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ import cattrs
 
 from kinto_orm.flow.json import same
 from kinto_orm.models.faults import Fault, joined, shown
-from kinto_orm.models.types import called, is_composite, is_model, parts_of
+from kinto_orm.models.types import is_composite, is_model, parts_of, with_article
 
 
 _MISSING = object()
@@ -40,7 +41,7 @@ def lost(value: Any, again: Any, converter: cattrs.Converter, path: str = "") ->
     elif _are_lists(value, again):
         for index, (one, other) in enumerate(zip(value, again, strict=True)):
             yield from lost(one, other, converter, f"{path}[{index}]")
-    elif isinstance(again, dict) and isinstance(value, Mapping) and value.keys() == again.keys():
+    elif _have_same_keys(value, again):
         for key in again:
             yield from lost(value[key], again[key], converter, f"{path}[{key!r}]")
     elif not _is_equal(value, again, converter):
@@ -82,7 +83,7 @@ def _changed(path: str, before: Any, after: Any) -> Fault:
 
 
 def _fault(path: str, value: Any, again: Any) -> Fault:
-    expected = called(type(again))
+    expected = with_article(type(again).__name__)
     message = f"expected {expected}, found {shown(value)}, which would come back as {shown(again)}"
     return Fault(path, message, expected, value)
 
@@ -95,17 +96,25 @@ def _are_lists(value: Any, again: Any) -> bool:
     return isinstance(value, kind) and len(value) == len(again)
 
 
+def _have_same_keys(value: Any, again: Any) -> bool:
+    if not isinstance(again, dict) or not isinstance(value, Mapping):
+        return False
+    kinds = {key: type(key) for key in again}
+    return value.keys() == kinds.keys() and all(isinstance(key, kinds[key]) for key in value)
+
+
 def _is_equal(value: Any, again: Any, converter: cattrs.Converter) -> bool:
     kind = type(again)
     if kind in (int, float):  # JSON has one kind of number.
         return isinstance(value, (int, float)) and not isinstance(value, bool) and value == again
-    if not isinstance(value, kind):
+    if not isinstance(value, kind) or isinstance(again, dict):
         return False
     if isinstance(again, datetime):
         return _is_same_moment(value, again)
-    if isinstance(again, Set):
+    if isinstance(again, AbstractSet):
         return _are_same_items(value, again, converter)
-    if type(value).__eq__ is object.__eq__:  # Equality says nothing of such objects.
+    equality: Any = type(value).__eq__
+    if equality is object.__eq__:  # Equality says nothing of such objects.
         return same(converter.unstructure(value), converter.unstructure(again))
     return bool(value == again)
 
@@ -117,7 +126,9 @@ def _is_same_moment(value: datetime, again: datetime) -> bool:
     return value.astimezone(UTC) == again.astimezone(UTC)
 
 
-def _are_same_items(value: Set[Any], again: Set[Any], converter: cattrs.Converter) -> bool:
+def _are_same_items(
+    value: AbstractSet[Any], again: AbstractSet[Any], converter: cattrs.Converter
+) -> bool:
     if len(value) != len(again):
         return False
     left = list(again - value)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import sys
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -79,7 +80,7 @@ def members_of(kind: Any) -> tuple[Any, ...]:
 def is_optional(kind: Any) -> bool:
     """Tell whether None is a value of *kind*, among others."""
     members = members_of(kind)
-    return len(members) > 1 and NoneType in members
+    return Any in members or (len(members) > 1 and NoneType in members)
 
 
 def model_of(kind: Any) -> type[Any] | None:
@@ -118,14 +119,24 @@ def called(kind: Any) -> str:
     """Return how messages call the values of *kind*."""
     members = members_of(kind)
     if len(members) > 1:
-        return " or ".join(dict.fromkeys(called(member) for member in members))
+        return listed(called(member) for member in members)
     kind = plain(kind)
     if get_origin(kind) is Literal:
-        return " or ".join(repr(value) for value in get_args(kind))
+        return listed(repr(value) for value in get_args(kind))
     if (name := _CALLED.get(get_origin(kind) or kind)) is not None:
         return name
-    name = getattr(get_origin(kind) or kind, "__name__", str(kind))
+    return with_article(getattr(get_origin(kind) or kind, "__name__", str(kind)))
+
+
+def with_article(name: str) -> str:
+    """Return *name* as one of its kind is called."""
     return f"{'an' if name[:1] in 'AEIOaeio' else 'a'} {name}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return *names* as a sentence has them: ``a, b or c``."""
+    *others, last = dict.fromkeys(names)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 # -- Classes of the user's own -----------------------------------------------------------------
@@ -192,7 +203,7 @@ def resolved_types(kind: Any) -> dict[str, Any]:
     assert model is not None
     bound, types = _bindings(kind), dict[str, Any]()
     for base in reversed(model.__mro__):
-        if base.__dict__.get("__annotations__") and (base is model or is_model(base)):
+        if attrs.has(base) and inspect.get_annotations(base):
             variables = bound.get(base, {})
             for name, hint in _hints(base, model).items():
                 types[name] = substituted(hint, variables)
@@ -206,7 +217,8 @@ def _hints(base: type[Any], model: type[Any]) -> dict[str, Any]:
         names |= each.__dict__.get("_namespace", {})
     names |= base.__dict__.get("_namespace", {})
     fields = {attribute.name for attribute in attrs.fields(model)}
-    written = {name: hint for name, hint in base.__annotations__.items() if name in fields}
+    annotations = inspect.get_annotations(base)
+    written = {name: hint for name, hint in annotations.items() if name in fields}
     carrier = type(base.__name__, (), {"__annotations__": written})
     try:
         module = vars(sys.modules[base.__module__])

@@ -288,8 +288,7 @@ class TestLoading:
         assert same(thing.to_document(), document)
         assert not is_dirty(thing)
         assert thing.extra.keys() == document.keys() - reserved - {
-            spec.key
-            for spec in Thing._specs()
+            spec.key for spec in Thing._specs()
         }
         thing.name += "!"
         assert is_dirty(thing)

@@ -1,15 +1,30 @@
 """Records as users declare them, and what that may not look like."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
-from enum import Enum
-from typing import Any, Literal, assert_type
+from abc import ABC, abstractmethod
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum, StrEnum
+from functools import cached_property
+from typing import Any, ClassVar, Generic, Literal, NewType, TypeVar, assert_type
+from uuid import UUID
 
 import attrs
 
 from attrs import validators
 
-from kinto_orm import Embedded, EmbeddedRecord, Field, JSONPatch, Record, converter, embedded, field
+from kinto_orm import (
+    Embedded,
+    EmbeddedRecord,
+    Fault,
+    Field,
+    JSONPatch,
+    Record,
+    ValidationError,
+    converter,
+    embedded,
+    field,
+)
 from kinto_orm.embedded import KintoServer
 
 
@@ -85,6 +100,108 @@ class Invoice(Record, collection="invoices", converter=converter()):
     total: Field[complex]
 
 
+T = TypeVar("T")
+Cents = NewType("Cents", int)
+
+
+class Word(StrEnum):
+    YES = "yes"
+    NO = "no"
+
+
+class Box(EmbeddedRecord, Generic[T]):
+    content: Field[T]
+
+
+class Page(Record, Generic[T]):
+    items: Field[list[T]]
+    first: Embedded[Box[T] | None] = embedded(default=None)
+
+
+class Numbers(Page[int], collection="numbers"):
+    total: Field[int] = field(default=0)
+
+
+@attrs.define
+class Place:
+    city: str
+
+
+class Shape(Record, ABC, tag_field="kind"):
+    @property
+    @abstractmethod
+    def area(self) -> float: ...
+
+
+class Square(Shape, tag="square", rename="camelCase"):
+    unit: ClassVar[str] = "cm"
+    side_length: Field[float]
+
+    @property
+    def area(self) -> float:
+        return self.side_length**2
+
+    @cached_property
+    def name(self) -> str:
+        return "square"
+
+
+class Everything(Record, rename=str.upper):
+    kind: Field[Literal["all"]] = field(default="all", read_only=True)
+    price: Field[Cents] = field(default=Cents(0))
+    wait: Field[timedelta] = field(default=timedelta(0))
+    hour: Field[time | None] = field(default=None)
+    number: Field[Decimal | None] = field(default=None)
+    key: Field[UUID | None] = field(default=None)
+    words: Field[set[Word]] = field(factory=set)
+    row: Field[tuple[int, str]] = field(default=(0, ""))
+    by_day: Field[dict[date, Place]] = field(factory=dict)
+    either: Field[Place | str | None] = field(default=None)
+    boxes: Field[list[Box[datetime]]] = field(factory=list)
+    place: Field[Place | None] = field(default=None)
+    home: Embedded[Address | None] = embedded(default=None, read_only=True)
+
+
+def generic(numbers: Numbers, page: Page[str]) -> None:
+    assert_type(numbers.items, list[int])
+    assert_type(page.items, list[str])
+    assert_type(numbers.first, Box[int] | None)
+    Numbers(items=[1], first=Box(content=1))
+    Page[str](items=["a"])
+    Numbers(items=["a"])  # E
+    Numbers(items=[1], first=Box(content="a"))  # E
+
+
+def evolved(everything: Everything, address: Address) -> None:
+    assert_type(everything.evolve(price=Cents(3), id="x"), Everything)
+    assert_type(address.evolve(city="Lyon"), Address)
+    assert_type(Everything.from_document({"id": "x"}), Everything)
+    assert_type(everything.kind, Literal["all"])
+    assert_type(everything.words, set[Word])
+    everything.wait = timedelta(minutes=3)
+    everything.boxes.append(Box(content=datetime.now(UTC)))
+    everything.by_day[date(2025, 3, 1)] = Place("Lyon")
+    everything.wait = 3  # E
+    everything.price = 3  # E
+    everything.kind = "some"  # E
+    everything.words = {"yes"}  # E
+    everything.either = 3  # E
+    Everything(key="0a6c3a1e-7d0f-4d8e-9a64-3f0f2c6a7b11")  # E
+    Square(sideLength=3)  # E
+    assert_type(Square(side_length=3).area, float)
+    assert_type(Square(side_length=3).name, str)
+    Shape()  # E
+
+
+def faults(error: ValidationError) -> None:
+    assert_type(error.faults, tuple[Fault, ...])
+    for fault in error.faults:
+        assert_type(fault.path, str)
+        assert_type(fault.message, str)
+        assert_type(fault.expected, str | None)
+        assert_type(fault.found, Any)
+
+
 def wrong() -> None:
     class Defaults(Record):
         count: Field[int] = field(default="x")  # E
@@ -96,8 +213,15 @@ def wrong() -> None:
         misspelt: Field[int] = field(defualt=0)  # E
         both: Field[list[int]] = field(default=[], factory=list)  # E
         named: Field[int] = field(key=3)  # E
+        stays: Field[int] = field(default=0, read_only="yes")  # E
 
     class Place(Record, bucket=3):  # E
+        pass
+
+    class Renamed(Record, rename="snake"):  # E
+        pass
+
+    class RenamedInside(EmbeddedRecord, rename=3):  # E
         pass
 
     class Patch(Record, patch="merge"):  # E
