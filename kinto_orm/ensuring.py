@@ -22,9 +22,9 @@ from kinto_orm.client.paths import collection_path, path_of
 from kinto_orm.exceptions import BucketNotFound, CollectionNotFound, Forbidden, PreconditionFailed
 from kinto_orm.flow import Document, Flow
 from kinto_orm.flow.json import same
+from kinto_orm.models.collections import Collection, collections_of
 from kinto_orm.models.conditions import Order
 from kinto_orm.models.fields import Field
-from kinto_orm.models.places import Place, places_of
 from kinto_orm.models.records import Record
 from kinto_orm.models.schema import json_schema
 
@@ -170,7 +170,8 @@ def ensure(
     """
     shown = None if display_fields is None else _several(display_fields)
     asked = [
-        Asked.of(place, schema, shown, sort, permissions) for place in places_of(models, client)
+        Asked.of(collection, schema, shown, sort, permissions)
+        for collection in collections_of(models, client)
     ]
     return client._run(_ensured(client, asked, change))
 
@@ -181,43 +182,43 @@ class Asked:
     What a collection is to be like.
 
     Attributes:
-        place: Which one.
+        collection: Which one.
         data: What it is to hold.
         permissions: Who is to be allowed what.
     """
 
-    place: Place
+    collection: Collection
     data: Document
     permissions: Permissions
 
     @classmethod
     def of(
         cls,
-        place: Place,
+        collection: Collection,
         schema: bool,  # noqa: FBT001 (what `ensure` is given, in that order)
         display_fields: Fields | None,
         sort: Sort | None,
         permissions: Permissions | None,
     ) -> Asked:
-        """Return what the arguments of `ensure` ask for the collection at *place*."""
+        """Return what the arguments of `ensure` ask for *collection*."""
         data: Document = {}
         if schema:
-            data["schema"] = json_schema(place.whole)
+            data["schema"] = json_schema(collection.whole)
         if display_fields is not None:
-            data["displayFields"] = [place.key(each) for each in display_fields]
+            data["displayFields"] = [collection.key(each) for each in display_fields]
         if sort is not None:
-            data["sort"] = ",".join(place.order(each) for each in _several(sort))
+            data["sort"] = ",".join(collection.order(each) for each in _several(sort))
         listed = objects._listed(permissions or {})
-        return cls(place, data, {name: sorted(set(found)) for name, found in listed.items()})
+        return cls(collection, data, {name: sorted(set(found)) for name, found in listed.items()})
 
     @property
     def path(self) -> str:
         """Return the path of the collection."""
-        return collection_path(self.place.bucket, self.place.collection)
+        return collection_path(self.collection.bucket, self.collection.id)
 
     def compared(self, there: Object) -> Iterator[Difference]:
         """Give what is different in the collection as it is *there*."""
-        name = str(self.place)
+        name = str(self.collection)
         for key, new in self.data.items():
             if not same(old := there["data"].get(key), new):
                 yield Difference(name, key, old, new)
@@ -267,11 +268,11 @@ def _ensured(client: Client | AsyncClient, asked: list[Asked], change: Decision)
 
 def _resolved(client: Client | AsyncClient, asked: Asked) -> Flow[Asked]:
     """Return *asked* for the real bucket: through the alias, a look creates a collection (D3)."""
-    if asked.place.bucket != "default":
+    if asked.collection.bucket != "default":
         return asked
     info = yield from server_root(client._known, refresh=True)
     bucket = (info.get("user") or {}).get("bucket", "default")
-    return evolve(asked, place=evolve(asked.place, bucket=bucket))
+    return evolve(asked, collection=evolve(asked.collection, bucket=bucket))
 
 
 def _there(asked: Asked, created: list[str]) -> Flow[Object | None]:
@@ -281,13 +282,13 @@ def _there(asked: Asked, created: list[str]) -> Flow[Object | None]:
     except CollectionNotFound:
         pass
     except (BucketNotFound, Forbidden):  # There is no bucket, or it may not be read (P4).
-        yield from _bucket_made(asked.place.bucket, created)
+        yield from _bucket_made(asked.collection.bucket, created)
     data, permissions = asked.data, asked.permissions or None
     try:
         yield from objects.create(asked.path, data, permissions, safe=True, get=False)
     except PreconditionFailed:  # Somebody else was faster.
         return (yield from objects.fetch(asked.path, leads=True))
-    created.append(str(asked.place))
+    created.append(str(asked.collection))
     return None
 
 

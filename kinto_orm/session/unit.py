@@ -15,8 +15,8 @@ from kinto_orm.exceptions import (
     TransactionConflict,
 )
 from kinto_orm.flow import Document
+from kinto_orm.models.collections import collection_of
 from kinto_orm.models.layout import load
-from kinto_orm.models.places import place_of
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import PatchType
 from kinto_orm.session.identity import Entry, IdentityMap, Key
@@ -129,7 +129,7 @@ class UnitOfWork:
 
     def _place(self, model: type[Record]) -> tuple[str, str]:
         """Return the bucket and the collection of *model*."""
-        return place_of(model, self.client)
+        return collection_of(model, self.client)
 
     def _key(self, model: type[Record], id: str) -> Key:
         return Key(*self._place(model), checked("record", id))

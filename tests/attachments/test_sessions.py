@@ -317,9 +317,9 @@ class TestValues:
         with pytest.raises(AttributeError, match="read-only"):
             model.file.size = 3
         with pytest.raises(AttributeError, match="read-only"):
-            model.file = None
-        with pytest.raises(AttributeError, match="read-only"):
             model.file.original = None
+        with pytest.raises(AttributeError, match="read-only"):
+            model.file = None
 
     def test_null(self) -> None:
         """Null, which a removal leaves, is None, and stays null."""

@@ -212,9 +212,7 @@ FITTING: dict[str, st.SearchStrategy[Any]] = {
     "length": st.none() | st.just(1.5),
     "noted": st.integers(),
     "price_of": st.sampled_from([None, {"amount": 1}, {"amount": 1, "currency": "CHF"}]),
-    "pair": st.sampled_from(
-        [None, {"first": 1}, {"first": 1, "second": None}, {"first": 2}]
-    ),
+    "pair": st.sampled_from([None, {"first": 1}, {"first": 1, "second": None}, {"first": 2}]),
     "anything": values,
     "home": addresses,
     "office": st.none() | addresses,

@@ -1,4 +1,4 @@
-"""Where the records of classes are kept, and what all those of one collection have in common."""
+"""The collections that classes are kept in, and what the classes of one have in common."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Names(Protocol):
     collection_name: Id | None
 
 
-def place_of(model: type[Record], names: Names) -> tuple[str, str]:
+def collection_of(model: type[Record], names: Names) -> tuple[str, str]:
     """
     Return the bucket and the collection of *model*.
 
@@ -44,32 +44,32 @@ def place_of(model: type[Record], names: Names) -> tuple[str, str]:
     return checked("bucket", bucket), checked("collection", collection)
 
 
-def places_of(models: Iterable[type[Record]], names: Names) -> list[Place]:
-    """Return the collections of *models*, each once, in their order; raise as `place_of` does."""
-    places: dict[tuple[str, str], Place] = {}
+def collections_of(models: Iterable[type[Record]], names: Names) -> list[Collection]:
+    """Return the collections of *models*, each once; raise what `collection_of` raises."""
+    found: dict[tuple[str, str], Collection] = {}
     for model in models:
-        where = place_of(model, names)
-        places.setdefault(where, Place(*where)).models.append(model)
-    return list(places.values())
+        where = collection_of(model, names)
+        found.setdefault(where, Collection(*where)).models.append(model)
+    return list(found.values())
 
 
 @frozen
-class Place:
+class Collection:
     """
     A collection, and the classes of its records.
 
     Attributes:
         bucket: Id of the bucket.
-        collection: Id of the collection.
+        id: Id of the collection.
         models: The classes.
     """
 
     bucket: str
-    collection: str
+    id: str
     models: list[type[Record]] = field(factory=list[type[Record]])
 
     def __str__(self) -> str:
-        return f"{self.bucket}/{self.collection}"
+        return f"{self.bucket}/{self.id}"
 
     @property
     def whole(self) -> type[Record]:
