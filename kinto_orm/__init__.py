@@ -6,6 +6,8 @@ from typing import Any as _Any
 from kinto_orm.client.clients import AsyncClient as AsyncClient
 from kinto_orm.client.clients import Client as Client
 from kinto_orm.endpoints import Endpoints as Endpoints
+from kinto_orm.ensuring import Ensured as Ensured
+from kinto_orm.ensuring import ensure as ensure
 from kinto_orm.exceptions import BackoffException as BackoffException
 from kinto_orm.exceptions import BucketNotFound as BucketNotFound
 from kinto_orm.exceptions import CollectionNotFound as CollectionNotFound
@@ -19,10 +21,12 @@ from kinto_orm.exceptions import KintoException as KintoException
 from kinto_orm.exceptions import NotLoaded as NotLoaded
 from kinto_orm.exceptions import NotModified as NotModified
 from kinto_orm.exceptions import RecordNotFound as RecordNotFound
+from kinto_orm.exceptions import SchemaViolation as SchemaViolation
 from kinto_orm.exceptions import StalePlanError as StalePlanError
 from kinto_orm.exceptions import UnsavedChangesWarning as UnsavedChangesWarning
 from kinto_orm.exceptions import ValidationError as ValidationError
 from kinto_orm.flow import RetryPolicy as RetryPolicy
+from kinto_orm.models.attachments import Attachment as Attachment
 from kinto_orm.models.conditions import Condition as Condition
 from kinto_orm.models.converters import converter as converter
 from kinto_orm.models.faults import Fault as Fault

@@ -28,6 +28,7 @@ Everything that this package raises.
      │    └── ServerError                   5xx
      ├── AttachmentError                  a file that is not what the server says, or a bad name
      ├── ValidationError (ValueError)     a document does not fit its class
+     │    └── SchemaViolation (BadRequest)  nor, says the server, the schema of its collection
      ├── NotLoaded (AttributeError)       a part of a record that was not asked for
      ├── MultipleRecordsFound             one() met several
      ├── ConcurrentUseError               a session used from two places at once
@@ -48,8 +49,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 
 if TYPE_CHECKING:
+    from kinto_orm.flow.faults import Fault
     from kinto_orm.flow.messages import Request, Response
-    from kinto_orm.models.faults import Fault
     from kinto_orm.session.results import CommitResult
 
 
@@ -287,9 +288,13 @@ class ValidationError(KintoException, ValueError):
         faults: All that is wrong, each with its path, what was expected and what was found.
     """
 
-    def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, faults: Sequence[Fault] = (), **of: Any) -> None:
+        super().__init__(message, **of)
         self.faults: tuple[Fault, ...] = tuple(faults)
+
+
+class SchemaViolation(ValidationError, BadRequest):
+    """The server refused a record, since the schema of its collection forbids what it holds."""
 
 
 class NotLoaded(KintoException, AttributeError):
@@ -373,20 +378,12 @@ class CommitError(ExceptionGroup[KintoException], KintoException):
     result: CommitResult
 
     def __new__(
-        cls,
-        message: str,
-        errors: Sequence[KintoException],
-        *,
-        result: CommitResult | None = None,
+        cls, message: str, errors: Sequence[KintoException], *, result: CommitResult | None = None
     ) -> Self:
         return super().__new__(cls, message, errors)
 
     def __init__(
-        self,
-        message: str,
-        errors: Sequence[KintoException],
-        *,
-        result: CommitResult | None = None,
+        self, message: str, errors: Sequence[KintoException], *, result: CommitResult | None = None
     ) -> None:
         super().__init__(message, errors)
         if result is not None:  # It is None for a moment, when an error is copied.

@@ -16,6 +16,7 @@ from kinto_orm.exceptions import (
     PreconditionFailed,
     RecordNotFound,
     ResponseError,
+    SchemaViolation,
     ServerError,
     TooManyRequests,
     TransactionConflict,
@@ -23,6 +24,7 @@ from kinto_orm.exceptions import (
     details_of,
 )
 from kinto_orm.flow.messages import Request, Response
+from kinto_orm.flow.violations import faults_of, is_violation
 
 
 _BY_STATUS: Final[dict[int, type[ResponseError]]] = {
@@ -56,6 +58,8 @@ _MISSING = {
 
 def response_error(request: Request, response: Response) -> ResponseError:
     """Return the error that *response* to *request* stands for."""
+    if is_violation(request, response):
+        return schema_violation(request, response, _data_in(request))
     status, remedy = response.status, _REMEDIES.get(response.status)
     kind = _BY_STATUS.get(status, ServerError if status >= 500 else ResponseError)
     if status == 403 and request.method in ("GET", "HEAD") and _is_of_a_bucket(request):
@@ -65,6 +69,31 @@ def response_error(request: Request, response: Response) -> ResponseError:
         remedy = remedy.format(repr(details_of(response).get("id")))
     message = f"{request.method} {request.path}: {status} {_reason(response)}"
     return kind(message + (f" ({remedy})" if remedy else ""), request=request, response=response)
+
+
+def schema_violation(
+    request: Request, response: Response, data: object, what: str = ""
+) -> SchemaViolation:
+    """
+    Return the error of a record that the schema of its collection forbids.
+
+    Args:
+        request: What was asked.
+        response: The refusal.
+        data: What the record was to hold, as far as that is known.
+        what: Which record it is.
+    """
+    faults = faults_of(response, data)
+    listed = "; ".join(map(str, faults))
+    message = (
+        f"{what or f'{request.method} {request.path}'}: the schema of its collection forbids this:"
+        f" {listed}"
+    )
+    return SchemaViolation(message, faults, request=request, response=response)
+
+
+def _data_in(request: Request) -> object:
+    return request.body.get("data") if isinstance(request.body, Mapping) else None
 
 
 def _is_of_a_bucket(request: Request) -> bool:

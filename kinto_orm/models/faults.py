@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 from cattrs.errors import (
     BaseValidationError,
     ClassValidationError,
@@ -18,29 +18,10 @@ from cattrs.errors import (
     IterableValidationNote,
 )
 
+from kinto_orm.flow.faults import Fault as Fault  # noqa: PLC0414 (it is one of these)
+
 
 MISSING = "a required key is missing"
-
-
-@frozen
-class Fault:
-    """
-    A thing that is wrong with a document.
-
-    Attributes:
-        path: Where in the document, as in ``stops[2].city``; empty for the document itself.
-        message: What is wrong, as a sentence.
-        expected: What would be right; None if that cannot be said.
-        found: What is there instead; None if nothing is.
-    """
-
-    path: str
-    message: str
-    expected: str | None = None
-    found: Any = None
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
 
 
 class Unfit(ValueError):

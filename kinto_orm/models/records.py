@@ -23,6 +23,7 @@ from kinto_orm.models.locations import not_loaded
 from kinto_orm.models.naming import Rename, convention
 from kinto_orm.models.parts import PART, dump_part
 from kinto_orm.models.permissions import Permissions, PermissionsAttribute, given_permissions
+from kinto_orm.models.schema import json_schema
 from kinto_orm.models.specs import Spec
 from kinto_orm.models.types import Part, model_of
 from kinto_orm.patch_type import PatchType
@@ -114,6 +115,18 @@ class Model:
                 raise not_loaded(self, name)
             msg = f"{type(self).__name__!r} object has no attribute {name!r}"
             raise AttributeError(msg, name=name, obj=self)
+
+    @classmethod
+    def json_schema(cls) -> Document:
+        """
+        Return the JSON Schema (draft 7) of documents of the class, as a collection may have it.
+
+        Of a class with kinds (see *tag*), it is that of all kinds.
+
+        Raises:
+            TypeError: If the class is not declared right.
+        """
+        return json_schema(cls)
 
     @classmethod
     def _load(cls, document: Any, kind: Any) -> Any:

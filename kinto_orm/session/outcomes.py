@@ -27,6 +27,7 @@ from kinto_orm.exceptions import (
     NotAttempted,
     NotSent,
     OutcomeUnknown,
+    SchemaViolation,
     ServerError,
     TransactionConflict,
     TransportError,
@@ -34,7 +35,7 @@ from kinto_orm.exceptions import (
 )
 from kinto_orm.flow.batching import PATIENCE, Answer, settled, together_once
 from kinto_orm.flow.messages import Document, Program, Request, Response, Sleep
-from kinto_orm.flow.refusals import missing_of, response_error
+from kinto_orm.flow.refusals import missing_of, response_error, schema_violation
 from kinto_orm.flow.retrying import RetryPolicy
 from kinto_orm.models.parts import known_part
 from kinto_orm.models.permissions import permitted
@@ -156,7 +157,7 @@ def judged(write: Write, response: Response, *, again: bool = False) -> Outcome 
         if existing is not None and any(aim.permissions for aim in (change.aim, *change.earlier)):
             return None  # It may be as it was meant, but what it permits is not told (P2).
         return _met(write, None if existing is None else Stored(existing), again=again)
-    return _failed(write, response_error(write.request, response))
+    return _failed(write, _refusal(write, response))
 
 
 def _met(write: Write, found: Stored | None, *, again: bool) -> Outcome:
@@ -305,6 +306,15 @@ def _conflict(write: Write, found: Stored | None) -> Outcome:
         fields=fields if remote is not None else change.paths,
     )
     return Outcome(write, Fate.CONFLICT, error=error)
+
+
+def _refusal(write: Write, response: Response) -> KintoException:
+    """Return the error of a write that the server refused."""
+    error, change = response_error(write.request, response), write.change
+    if isinstance(error, SchemaViolation):
+        what = f"{type(change.record).__name__} {change.key} was not written"
+        return schema_violation(write.request, response, change.target, what)
+    return error
 
 
 def _failed(write: Write, error: KintoException) -> Outcome:

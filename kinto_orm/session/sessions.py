@@ -25,7 +25,7 @@ from kinto_orm.models.parts import part_of
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import MergePatch, PatchType
 from kinto_orm.query.queries import AsyncQuery, Query, QueryBase, select_of
-from kinto_orm.session.bulk import Bulk
+from kinto_orm.session.attaching import Attaching
 from kinto_orm.session.identity import Entry, Key
 from kinto_orm.session.outcomes import carried_out, looked_up, seen, superseding
 from kinto_orm.session.planning import Change, Plan, check, planned
@@ -37,7 +37,7 @@ R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 
-class SessionBase(Bulk):
+class SessionBase(Attaching):
     """
     A unit of work, without the waiting.
 

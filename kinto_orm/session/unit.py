@@ -15,6 +15,7 @@ from kinto_orm.exceptions import (
     TransactionConflict,
 )
 from kinto_orm.flow import Document
+from kinto_orm.models.collections import collection_of
 from kinto_orm.models.parts import keys_of
 from kinto_orm.models.permissions import all_permissions, forget_permissions, permission_changes
 from kinto_orm.models.records import Record
@@ -139,17 +140,7 @@ class UnitOfWork:
 
     def _place(self, model: type[Record]) -> tuple[str, str]:
         """Return the bucket and the collection of *model*."""
-        if not (isinstance(model, type) and issubclass(model, Record)):
-            msg = f"{model!r} is not a class of records: derive it from Record"
-            raise TypeError(msg)
-        bucket, collection = model._bucket, model._collection
-        bucket = self.client.bucket_name if bucket is None else bucket
-        collection = self.client.collection_name if collection is None else collection
-        if bucket is None or collection is None:
-            missing = "bucket" if bucket is None else "collection"
-            msg = f"{model.__name__} has no {missing}: class {model.__name__}(Record, {missing}=…)"
-            raise TypeError(msg)
-        return checked("bucket", bucket), checked("collection", collection)
+        return collection_of(model, self.client)
 
     def _key(self, model: type[Record], id: str) -> Key:
         return Key(*self._place(model), checked("record", id))

@@ -223,6 +223,12 @@ class TestSchema:
             pytest.param(
                 {"additionalProperties": False}, {"a": 1}, "additionalProperties", id="a keyword"
             ),
+            pytest.param(
+                {"anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
+                {},
+                {"required": ["b"]},
+                id="a part of the schema",
+            ),
         ],
     )
     def test_names_something_else(
@@ -235,6 +241,24 @@ class TestSchema:
     ) -> None:
         """D4: often ``details[].name`` is not the field: *a* is wrong in each of these."""
         assert self.named(wire, collection, schema, data) == [name]
+
+    @pytest.mark.parametrize(
+        ("schema", "data"),
+        [
+            pytest.param({"minProperties": 1}, {}, id="a number of keys"),
+            pytest.param({"properties": {"a": {"items": [{}]}}}, {"a": 1}, id="of an old draft"),
+        ],
+    )
+    def test_schemas_that_fail(
+        self, wire: Wire, collection: str, schema: dict[str, Any], data: dict[str, Any]
+    ) -> None:
+        """D4: a schema that is taken may make each write of a record a 500."""
+        assert wire.put(collection, {"data": {"schema": schema}}).status < 300
+        assert wire.put(f"{collection}/records/a", {"data": data}).status == 500
+        draft_7 = {"$schema": "http://json-schema.org/draft-07/schema#", **schema}
+        wire.put(collection, {"data": {"schema": draft_7}})
+        status = wire.put(f"{collection}/records/a", {"data": data}).status
+        assert status == (500 if "minProperties" in schema else 201)
 
     def named(
         self, wire: Wire, collection: str, schema: dict[str, Any], data: dict[str, Any]
