@@ -10,6 +10,7 @@ from attrs import field, frozen
 from kinto_orm.client.endpoints.objects import Id
 from kinto_orm.client.paths import checked
 from kinto_orm.exceptions import InvalidRequest
+from kinto_orm.models.binding import origin_of
 from kinto_orm.models.conditions import Order
 from kinto_orm.models.fields import Field
 from kinto_orm.models.layout import SYSTEM, base_of_kinds, layout_of
@@ -120,8 +121,9 @@ class Collection:
 
 def _with_kinds(model: type[Record]) -> Iterator[type[Any]]:
     """Give *model* and its kinds."""
-    yield model
-    yield from (kind for kind in model._tags.values() if issubclass(kind, model))
+    origin = origin_of(model)
+    yield origin
+    yield from (kind for kind in origin._tags.values() if issubclass(kind, origin))
 
 
 def _keys(model: type[Any]) -> frozenset[str]:

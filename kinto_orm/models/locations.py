@@ -127,9 +127,8 @@ def not_loaded(record: Any, name: str) -> NotLoaded:
 
 def without_none(kind: Any) -> Any:
     """Return what is left of a type without None: one type, or a union."""
-    if get_origin(kind) not in (Union, UnionType):
-        return kind
-    return Union[tuple(part for part in get_args(kind) if part is not NoneType)]  # noqa: UP007
+    members = tuple(part for part in members_of(kind) if part is not NoneType)
+    return Union[members] if len(members_of(kind)) > 1 else plain(kind)  # noqa: UP007
 
 
 def value_type(kind: Any) -> Any:
@@ -139,8 +138,7 @@ def value_type(kind: Any) -> Any:
     Raises:
         LookupError: If *kind* is no dictionary.
     """
-    kind = without_none(kind)
-    for part in get_args(kind) if get_origin(kind) is Union else (kind,):
+    for part in map(plain, members_of(kind)):
         if part is Any or part in (dict, Mapping, object):
             return Any
         origin = get_origin(part)

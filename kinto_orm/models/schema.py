@@ -29,12 +29,14 @@ import cattrs
 
 from attrs import NOTHING, field, frozen
 
+from kinto_orm.models.binding import origin_of
 from kinto_orm.models.forms import is_known
 from kinto_orm.models.layout import layout_of
 from kinto_orm.models.specs import Spec
 from kinto_orm.models.types import (
     Part,
     is_composite,
+    is_link,
     is_model,
     members_of,
     model_of,
@@ -88,6 +90,7 @@ def json_schema(model: type[Any]) -> Schema:
     Raises:
         TypeError: If the class is not declared right.
     """
+    model = origin_of(model)
     definitions = Definitions(root=model)
     schema = {"$schema": DRAFT, **definitions.of_model(model)}
     if definitions.known:
@@ -119,6 +122,8 @@ class Definitions:
         kind = plain(kind)
         if is_model(kind):
             return self._reference(kind, lambda: self.of_model(kind))
+        if is_link(kind):
+            return {"type": "string"}
         if kind is Any or not is_known(kind, converter):
             return {}
         if kind in (None, NoneType):

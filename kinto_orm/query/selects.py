@@ -14,7 +14,7 @@ from kinto_orm.models.conditions import Condition, Order
 from kinto_orm.models.fields import Field
 from kinto_orm.models.layout import base_of_kinds, layout_of
 from kinto_orm.models.records import Record
-from kinto_orm.query.encoding import encoded, is_hopeless, sorting
+from kinto_orm.query.encoding import distinct, encoded, is_hopeless, sorting
 from kinto_orm.transport.params import listed
 
 
@@ -106,13 +106,13 @@ class Select:
             filters.append(("_since", f'"{since}"'))
         if self.before is not None:
             filters.append(("_before", f'"{self.before}"'))
-        if not self.deleted and any(name in _MOMENTS for name, _ in filters):
+        if not self.deleted and any(name.strip() in _MOMENTS for name, _ in filters):
             filters.append(("not_deleted", "true"))  # Tombstones would come with it (T5).
-        return filters
+        return distinct(filters)
 
     def _check_deleted(self, filters: list[tuple[str, str]]) -> None:
         """Refuse what would hide tombstones: these have no fields (T5)."""
-        names = [name.partition("_")[2] for name, _ in filters]
+        names = [name.strip().partition("_")[2] for name, _ in filters]
         hiding = [name for name in names if name not in _ALWAYS]
         if hiding:
             tagged = _tags(self.model) is not None
