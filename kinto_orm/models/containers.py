@@ -16,7 +16,7 @@ from uuid import UUID
 import cattrs
 
 from kinto_orm.models.faults import Fault, Faulty, Unfit, faults_of
-from kinto_orm.models.forms import is_known, ours
+from kinto_orm.models.forms import is_known, keep, ours
 from kinto_orm.models.types import called, plain
 
 
@@ -41,14 +41,10 @@ def know_containers(made: cattrs.Converter) -> None:
     def keyed(kind: Any) -> bool:
         return (get_origin(kind) or kind) is dict
 
-    made.register_structure_hook_factory(listed, lambda kind: _list_load(kind, made))
-    made.register_unstructure_hook_factory(listed, lambda kind: _list_dump(kind, made))
-    made.register_structure_hook_factory(keyed, lambda kind: _dict_load(kind, made))
-    made.register_unstructure_hook_factory(keyed, lambda kind: _dict_dump(kind, made))
-    made.register_structure_hook_factory(named, lambda kind: _named_load(kind, made))
-    made.register_unstructure_hook_factory(named, lambda kind: _named_dump(kind, made))
-    made.register_structure_hook_factory(aliased, lambda kind: _alias_load(kind, made))
-    made.register_unstructure_hook_factory(aliased, lambda kind: _alias_dump(kind, made))
+    keep(made, listed, _list_load, _list_dump)
+    keep(made, keyed, _dict_load, _dict_dump)
+    keep(made, named, _named_load, _named_dump)
+    keep(made, aliased, _alias_load, _alias_dump)
 
 
 def loader(kind: Any, converter: cattrs.Converter) -> Dump:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from types import NoneType
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
@@ -40,6 +41,24 @@ def ours(hook: H) -> H:
 def is_ours(hook: Any) -> bool:
     """Tell whether *hook* is one of this package."""
     return hasattr(hook, _MARK)
+
+
+def keep(
+    made: cattrs.Converter,
+    is_kind: Callable[[Any], bool],
+    load: Callable[[Any, cattrs.Converter], Any],
+    dump: Callable[[Any, cattrs.Converter], Any],
+) -> None:
+    """Have *made* keep the types for which *is_kind* is true by what *load* and *dump* give."""
+
+    def load_factory(kind: Any) -> Any:
+        return load(kind, made)
+
+    def dump_factory(kind: Any) -> Any:
+        return dump(kind, made)
+
+    made.register_structure_hook_factory(is_kind, load_factory)
+    made.register_unstructure_hook_factory(is_kind, dump_factory)
 
 
 def is_known(kind: Any, converter: cattrs.Converter) -> bool:
