@@ -17,7 +17,7 @@ import cattrs
 
 from kinto_orm.models.faults import Fault, Faulty, Unfit, faults_of
 from kinto_orm.models.forms import is_known, keep, ours
-from kinto_orm.models.types import called, plain
+from kinto_orm.models.types import called, origin_of, plain
 
 
 Load: TypeAlias = Callable[[Any, Any], Any]
@@ -36,10 +36,10 @@ def know_containers(made: cattrs.Converter) -> None:
         return plain(kind) is not kind
 
     def listed(kind: Any) -> bool:
-        return (get_origin(kind) or kind) in _LISTS
+        return origin_of(kind) in _LISTS
 
     def keyed(kind: Any) -> bool:
-        return (get_origin(kind) or kind) is dict
+        return origin_of(kind) is dict
 
     keep(made, listed, _list_load, _list_dump)
     keep(made, keyed, _dict_load, _dict_dump)
@@ -83,7 +83,7 @@ def _alias_dump(kind: Any, converter: cattrs.Converter) -> Dump:
 
 
 def _list_load(kind: Any, converter: cattrs.Converter) -> Load:
-    origin, arguments = get_origin(kind) or kind, get_args(kind)
+    origin, arguments = origin_of(kind), get_args(kind)
     if origin is tuple and arguments and Ellipsis not in arguments:
         return _row_load([loader(each, converter) for each in arguments])
     if get_args(kind) == () and origin is tuple and kind is not tuple:
@@ -154,7 +154,7 @@ def _tried(items: Iterable[tuple[Any, Any]], load: Dump) -> Iterator[Fault]:
 
 
 def _list_dump(kind: Any, converter: cattrs.Converter) -> Dump:
-    origin, arguments = get_origin(kind) or kind, get_args(kind)
+    origin, arguments = origin_of(kind), get_args(kind)
     if origin is tuple and arguments and Ellipsis not in arguments:
         return _row_dump([_item_dump(each, converter) for each in arguments])
     hook = _item_dump(arguments[0] if arguments else Any, converter)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import IntEnum
 from types import NoneType
-from typing import Any, Final, Literal, TypeVar, get_args, get_origin
+from typing import Any, Final, Literal, TypeVar, get_args
 
 import cattrs
 
-from kinto_orm.models.types import is_composite, is_model, members_of, parts_of, plain
+from kinto_orm.models.types import is_composite, is_model, members_of, origin_of, parts_of, plain
 
 
 H = TypeVar("H")
@@ -86,12 +86,12 @@ def form_of(kind: Any, converter: cattrs.Converter, inside: frozenset[Any] = fro
 
 
 def _single_form(kind: Any, converter: cattrs.Converter, inside: frozenset[Any]) -> Form:
-    origin, arguments = get_origin(kind), get_args(kind)
+    origin, arguments = origin_of(kind), get_args(kind)
     if origin is Literal:
         exact = all(type(value) in _JSON for value in arguments)
         return Form.EXACT if exact else Form.LOSSLESS
-    if (origin or kind) in _SINGLE:
-        own = Form.LOSSLESS if (origin or kind) in (set, frozenset) else Form.EXACT
+    if origin in _SINGLE:
+        own = Form.LOSSLESS if origin in (set, frozenset) else Form.EXACT
         items = arguments[1:] if origin is dict else arguments
         forms = (form_of(each, converter, inside) for each in items if each is not Ellipsis)
         return min(own, *forms, own)

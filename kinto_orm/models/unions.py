@@ -30,6 +30,7 @@ from kinto_orm.models.types import (
     is_model,
     members_of,
     model_of,
+    origin_of,
     parts_of,
     plain,
 )
@@ -97,8 +98,7 @@ def _optional_load(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any
 
 def _rank(kind: Any) -> int:
     """Return how late a member is tried."""
-    bare = plain(kind)
-    origin = get_origin(bare) or bare
+    origin = origin_of(plain(kind))
     return _LAST.index(origin) + 1 if origin in _LAST else 0
 
 
@@ -115,7 +115,7 @@ def _wires(kind: Any, converter: cattrs.Converter) -> frozenset[type[Any]]:
         return _of_values(get_args(bare))
     if isinstance(bare, type) and issubclass(bare, Enum):
         return _of_values(tuple(bare))
-    origin = get_origin(bare) or bare
+    origin = origin_of(bare)
     if origin in _WIRES:
         return _WIRES[origin]
     bases = (_WIRES[base] for base in getattr(origin, "__mro__", ()) if base in _WIRES)

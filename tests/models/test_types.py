@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntFlag, StrEnum
@@ -172,6 +173,8 @@ class TestForms:
             (tuple[int, ...], (1, 2), [1, 2]),
             (frozenset[int], frozenset({10, 9}), [9, 10]),
             (Position, Position(1, 2), [1, 2]),
+            (Sequence[int], [1, 2], [1, 2]),
+            (Mapping[str, date], {"a": date(2025, 3, 1)}, {"a": "2025-03-01"}),
             (Size, {"width": 1}, {"width": 1}),
             (dict[int, str], {10: "a"}, {"10": "a"}),
             (dict[UUID, int], {UUID(UUID_TEXT): 1}, {UUID_TEXT: 1}),
@@ -232,6 +235,7 @@ class TestRefusedDocuments:
         [
             (list[str], "abc", "a list"),
             (list[str], {"a": 1}, "a list"),
+            (Sequence[str], "abc", "a list"),
             (tuple[int, int], [1], "a list of 2"),
             (dict[str, int], [], "an object"),
             (dict[int, int], {"01": 1}, "an integer as a key"),
