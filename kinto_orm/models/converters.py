@@ -96,6 +96,7 @@ def _model_dump(kind: Any) -> Any:
 
 
 def _composite_load(kind: Any, made: cattrs.Converter) -> Any:
+    _resolve(kind)
     structure = made.gen_structure_attrs_fromdict(kind)
 
     def load(value: Any, _: Any) -> Any:
@@ -111,7 +112,14 @@ def _composite_load(kind: Any, made: cattrs.Converter) -> Any:
 
 
 def _composite_dump(kind: Any, made: cattrs.Converter) -> Any:
+    _resolve(kind)
     return ours(made.gen_unstructure_attrs_fromdict(kind))
+
+
+def _resolve(kind: Any) -> None:
+    """Have names in the annotations of *kind* found, also inside others: ``list["Node"]``."""
+    if attrs.has(origin := get_origin(kind) or kind):
+        attrs.resolve_types(origin)
 
 
 def _probes(kind: Any, made: cattrs.Converter) -> list[Probe]:

@@ -19,6 +19,7 @@ from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from types import NoneType, UnionType
 from typing import (
     Annotated,
@@ -184,6 +185,7 @@ def is_composite(kind: Any) -> bool:
     return attrs.has(origin) or dataclasses.is_dataclass(origin)
 
 
+@lru_cache(maxsize=1024)
 def parts_of(kind: Any) -> tuple[Part, ...]:
     """Return the fields of a composite *kind* that its constructor takes."""
     origin = get_origin(kind) or kind

@@ -99,6 +99,14 @@ class Trip:
     by_day: dict[date, Place] = dataclasses.field(default_factory=dict)
 
 
+@attrs.define
+class Node:
+    """A class that names itself."""
+
+    name: str
+    below: list[Node] = attrs.field(factory=list)
+
+
 class Cat(EmbeddedRecord):
     """Told apart by its tag."""
 
@@ -459,6 +467,16 @@ class TestUndeclared:
             "by_day": {"2025-03-01": {"city": "Metz", "n": 1, "size": 2}},
             "notes": [1],
         }
+        commit(record)
+
+    def test_of_trees(self) -> None:
+        """A class may name itself, to any depth."""
+        document = {"name": "a", "u": 1, "below": [{"name": "b", "v": 2, "below": [{"name": "c"}]}]}
+        record = holding(Node).from_document({"id": "x", "value": document})
+        record.value.below[0].below[0].name = "d"
+        assert record.to_document()["value"] == {
+            "name": "a", "u": 1, "below": [{"name": "b", "v": 2, "below": [{"name": "d"}]}],
+        }  # fmt: skip
         commit(record)
 
     def test_of_sets(self) -> None:
