@@ -17,7 +17,7 @@ C = TypeVar("C", bound=type[Any])
 
 def bound(model: C, bucket: str | None, collection: str | None) -> C:
     """Return *model* at another place; what is None stays as it is."""
-    origin = origin_of(model)
+    origin = unbound(model)
     bucket = model._bucket if bucket is None else bucket
     collection = model._collection if collection is None else collection
     if (bucket, collection) == (origin._bucket, origin._collection):
@@ -30,7 +30,7 @@ def bound(model: C, bucket: str | None, collection: str | None) -> C:
     return known[bucket, collection]
 
 
-def origin_of(model: C) -> C:
+def unbound(model: C) -> C:
     """Return the class that *model* was bound from; itself, if it is at its own place."""
     origin: C = model.__dict__.get("_origin", model)
     return origin

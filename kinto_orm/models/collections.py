@@ -10,7 +10,7 @@ from attrs import field, frozen
 from kinto_orm.client.endpoints.objects import Id
 from kinto_orm.client.paths import checked
 from kinto_orm.exceptions import InvalidRequest
-from kinto_orm.models.binding import origin_of
+from kinto_orm.models.binding import unbound
 from kinto_orm.models.conditions import Order
 from kinto_orm.models.fields import Field
 from kinto_orm.models.layout import SYSTEM, base_of_kinds, layout_of
@@ -121,7 +121,7 @@ class Collection:
 
 def _with_kinds(model: type[Record]) -> Iterator[type[Any]]:
     """Give *model* and its kinds."""
-    origin = origin_of(model)
+    origin = unbound(model)
     yield origin
     yield from (kind for kind in origin._tags.values() if issubclass(kind, origin))
 

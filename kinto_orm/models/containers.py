@@ -16,8 +16,8 @@ from uuid import UUID
 import cattrs
 
 from kinto_orm.models.faults import Fault, Faulty, Unfit, faults_of
-from kinto_orm.models.forms import is_known, ours
-from kinto_orm.models.types import called, plain
+from kinto_orm.models.forms import is_known, keep, ours
+from kinto_orm.models.types import called, origin_of, plain
 
 
 Load: TypeAlias = Callable[[Any, Any], Any]
@@ -36,19 +36,15 @@ def know_containers(made: cattrs.Converter) -> None:
         return plain(kind) is not kind
 
     def listed(kind: Any) -> bool:
-        return (get_origin(kind) or kind) in _LISTS
+        return origin_of(kind) in _LISTS
 
     def keyed(kind: Any) -> bool:
-        return (get_origin(kind) or kind) is dict
+        return origin_of(kind) is dict
 
-    made.register_structure_hook_factory(listed, lambda kind: _list_load(kind, made))
-    made.register_unstructure_hook_factory(listed, lambda kind: _list_dump(kind, made))
-    made.register_structure_hook_factory(keyed, lambda kind: _dict_load(kind, made))
-    made.register_unstructure_hook_factory(keyed, lambda kind: _dict_dump(kind, made))
-    made.register_structure_hook_factory(named, lambda kind: _named_load(kind, made))
-    made.register_unstructure_hook_factory(named, lambda kind: _named_dump(kind, made))
-    made.register_structure_hook_factory(aliased, lambda kind: _alias_load(kind, made))
-    made.register_unstructure_hook_factory(aliased, lambda kind: _alias_dump(kind, made))
+    keep(made, listed, _list_load, _list_dump)
+    keep(made, keyed, _dict_load, _dict_dump)
+    keep(made, named, _named_load, _named_dump)
+    keep(made, aliased, _alias_load, _alias_dump)
 
 
 def loader(kind: Any, converter: cattrs.Converter) -> Dump:
@@ -87,7 +83,7 @@ def _alias_dump(kind: Any, converter: cattrs.Converter) -> Dump:
 
 
 def _list_load(kind: Any, converter: cattrs.Converter) -> Load:
-    origin, arguments = get_origin(kind) or kind, get_args(kind)
+    origin, arguments = origin_of(kind), get_args(kind)
     if origin is tuple and arguments and Ellipsis not in arguments:
         return _row_load([loader(each, converter) for each in arguments])
     if get_args(kind) == () and origin is tuple and kind is not tuple:
@@ -158,7 +154,7 @@ def _tried(items: Iterable[tuple[Any, Any]], load: Dump) -> Iterator[Fault]:
 
 
 def _list_dump(kind: Any, converter: cattrs.Converter) -> Dump:
-    origin, arguments = get_origin(kind) or kind, get_args(kind)
+    origin, arguments = origin_of(kind), get_args(kind)
     if origin is tuple and arguments and Ellipsis not in arguments:
         return _row_dump([_item_dump(each, converter) for each in arguments])
     hook = _item_dump(arguments[0] if arguments else Any, converter)

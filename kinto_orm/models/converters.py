@@ -26,7 +26,7 @@ import cattrs
 from kinto_orm.models.containers import know_containers, loader
 from kinto_orm.models.diagnosis import Probe, diagnosed
 from kinto_orm.models.faults import Faulty, Unfit
-from kinto_orm.models.forms import ours
+from kinto_orm.models.forms import keep, ours
 from kinto_orm.models.links import Link, id_of
 from kinto_orm.models.types import called, is_composite, is_link, is_model, model_of, parts_of
 from kinto_orm.models.unions import is_union, union_dump, union_load
@@ -58,27 +58,19 @@ def converter() -> cattrs.Converter:
     for kind, load, dump in _SCALARS:
         made.register_structure_hook(kind, load)
         made.register_unstructure_hook(kind, dump)
-    made.register_structure_hook_factory(_is_enum, _member_load)
-    made.register_unstructure_hook_factory(_is_enum, lambda _: _member_dump)
-    made.register_structure_hook_factory(_is_literal, _literal_load)
-    made.register_unstructure_hook_factory(_is_literal, lambda _: _literal_dump)
-    made.register_structure_hook_factory(is_composite, lambda kind: _composite_load(kind, made))
-    made.register_unstructure_hook_factory(
-        is_composite, lambda kind: ours(made.gen_unstructure_attrs_fromdict(kind))
-    )
+    keep(made, _is_enum, lambda kind, _: _member_load(kind), lambda _, __: _member_dump)
+    keep(made, _is_literal, lambda kind, _: _literal_load(kind), lambda _, __: _literal_dump)
+    keep(made, is_composite, _composite_load, _composite_dump)
     know_containers(made)
-    made.register_structure_hook_factory(is_union, lambda kind: union_load(kind, made))
-    made.register_unstructure_hook_factory(is_union, lambda kind: union_dump(kind, made))
+    keep(made, is_union, union_load, union_dump)
     know_models(made)
     return made
 
 
 def know_models(made: cattrs.Converter) -> None:
     """Have a converter *made* elsewhere know records, wherever they stand in a type."""
-    made.register_structure_hook_factory(is_model, _model_load)
-    made.register_unstructure_hook_factory(is_model, _model_dump)
-    made.register_structure_hook_factory(is_link, lambda _: _link)
-    made.register_unstructure_hook_factory(is_link, lambda _: _link_dump)
+    keep(made, is_model, lambda kind, _: _model_load(kind), lambda kind, _: _model_dump(kind))
+    keep(made, is_link, lambda *_: _link, lambda *_: _link_dump)
 
 
 @ours
@@ -96,17 +88,29 @@ def _link_dump(value: Any) -> str:
 def _model_load(kind: Any) -> Any:
     model = model_of(kind)
     assert model is not None
-    load = model._load
-    return ours(lambda document, _: load(document, kind))
+    inner = model._load
+
+    @ours
+    def load(document: Any, _: Any) -> Any:
+        return inner(document, kind)
+
+    return load
 
 
 def _model_dump(kind: Any) -> Any:
-    if isinstance(kind, type):
-        return ours(lambda record: record._dump())
-    return ours(lambda record: record._dump(kind))
+    @ours
+    def dump(record: Any) -> Any:
+        return record._dump()
+
+    @ours
+    def dump_as_kind(record: Any) -> Any:
+        return record._dump(kind)
+
+    return dump if isinstance(kind, type) else dump_as_kind
 
 
 def _composite_load(kind: Any, made: cattrs.Converter) -> Any:
+    _resolve(kind)
     structure = made.gen_structure_attrs_fromdict(kind)
 
     def load(value: Any, _: Any) -> Any:
@@ -119,6 +123,17 @@ def _composite_load(kind: Any, made: cattrs.Converter) -> Any:
             raise Faulty(diagnosed(get_origin(kind) or kind, probes, value, error)) from error
 
     return ours(load)
+
+
+def _composite_dump(kind: Any, made: cattrs.Converter) -> Any:
+    _resolve(kind)
+    return ours(made.gen_unstructure_attrs_fromdict(kind))
+
+
+def _resolve(kind: Any) -> None:
+    """Have names in the annotations of *kind* found, also inside others: ``list["Node"]``."""
+    if attrs.has(origin := get_origin(kind) or kind):
+        attrs.resolve_types(origin)
 
 
 def _probes(kind: Any, made: cattrs.Converter) -> list[Probe]:

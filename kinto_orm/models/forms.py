@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from types import NoneType
-from typing import Any, Final, Literal, TypeVar, get_args, get_origin
+from typing import Any, Final, Literal, TypeVar, get_args
 
 import cattrs
 
-from kinto_orm.models.types import is_composite, is_link, is_model, members_of, parts_of, plain
+from kinto_orm.models.types import (
+    is_composite,
+    is_link,
+    is_model,
+    members_of,
+    origin_of,
+    parts_of,
+    plain,
+)
 
 
 H = TypeVar("H")
@@ -42,6 +51,24 @@ def is_ours(hook: Any) -> bool:
     return hasattr(hook, _MARK)
 
 
+def keep(
+    made: cattrs.Converter,
+    is_kind: Callable[[Any], bool],
+    load: Callable[[Any, cattrs.Converter], Any],
+    dump: Callable[[Any, cattrs.Converter], Any],
+) -> None:
+    """Have *made* keep the types for which *is_kind* is true by what *load* and *dump* give."""
+
+    def load_factory(kind: Any) -> Any:
+        return load(kind, made)
+
+    def dump_factory(kind: Any) -> Any:
+        return dump(kind, made)
+
+    made.register_structure_hook_factory(is_kind, load_factory)
+    made.register_unstructure_hook_factory(is_kind, dump_factory)
+
+
 def is_known(kind: Any, converter: cattrs.Converter) -> bool:
     """Tell whether *kind* itself is kept as this package does, and not as the user says."""
     return is_ours(converter.get_structure_hook(kind)) and is_ours(
@@ -67,12 +94,12 @@ def form_of(kind: Any, converter: cattrs.Converter, inside: frozenset[Any] = fro
 
 
 def _single_form(kind: Any, converter: cattrs.Converter, inside: frozenset[Any]) -> Form:
-    origin, arguments = get_origin(kind), get_args(kind)
+    origin, arguments = origin_of(kind), get_args(kind)
     if origin is Literal:
         exact = all(type(value) in _JSON for value in arguments)
         return Form.EXACT if exact else Form.LOSSLESS
-    if (origin or kind) in _SINGLE:
-        own = Form.LOSSLESS if (origin or kind) in (set, frozenset) else Form.EXACT
+    if origin in _SINGLE:
+        own = Form.LOSSLESS if origin in (set, frozenset) else Form.EXACT
         items = arguments[1:] if origin is dict else arguments
         forms = (form_of(each, converter, inside) for each in items if each is not Ellipsis)
         return min(own, *forms, own)

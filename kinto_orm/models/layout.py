@@ -28,7 +28,7 @@ from cattrs.gen import make_dict_structure_fn_from_attrs, override
 from kinto_orm.exceptions import InvalidRequest, UnsendableValue, ValidationError
 from kinto_orm.flow.json import copied, same
 from kinto_orm.flow.messages import Document
-from kinto_orm.models.binding import like, origin_of
+from kinto_orm.models.binding import like, unbound
 from kinto_orm.models.diagnosis import diagnosed
 from kinto_orm.models.faults import Fault, Faulty, Unfit, faults_of
 from kinto_orm.models.specs import Spec, key_of, spec_of
@@ -369,7 +369,7 @@ def unfit(model: type[Model], document: Any, faults: Iterable[Fault]) -> Validat
 
 def base_of_kinds(model: type[Any]) -> type[Any]:
     """Return the class that has all kinds of record of a collection, of which *model* is one."""
-    origin = origin_of(model)
+    origin = unbound(model)
     base = next((base for base in origin.__mro__ if base.__dict__.get("_tags")), origin)
     return like(base, model)
 
@@ -390,7 +390,7 @@ def kind_of(kind: Any, document: Any) -> Any:
     """
     model = model_of(kind)
     assert model is not None
-    if (origin := origin_of(model)) is not model:
+    if (origin := unbound(model)) is not model:
         return like(kind_of(origin, document), model)
     if not model._tags or not isinstance(document, dict):
         return kind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from types import NoneType, UnionType
+from types import NoneType
 from typing import Any, Self, TypeVar, Union, get_args, get_origin
 
 import attrs

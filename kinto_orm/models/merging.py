@@ -36,8 +36,7 @@ def merged(written: Any, old: Any, new: Any) -> Any:
         return written
     if isinstance(written, dict) and isinstance(old, dict) and isinstance(new, dict):
         return _merged_object(written, old, new)
-    are_lists = isinstance(written, list) and isinstance(old, list) and isinstance(new, list)
-    if are_lists and len(written) == len(old):
+    if isinstance(written, list) and isinstance(old, list) and isinstance(new, list):
         return _merged_list(written, old, new)
     return new
 
@@ -61,6 +60,8 @@ def _merged_object(
 
 
 def _merged_list(written: list[Any], old: list[Any], new: list[Any]) -> list[Any]:
+    if len(written) != len(old):
+        return new  # Which item of one is which of the other, nobody knows.
     origins = aligned(old, new)
     return [
         value if origin is None else merged(written[origin], old[origin], value)

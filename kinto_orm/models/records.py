@@ -12,7 +12,7 @@ import cattrs
 
 from kinto_orm.flow.json import copied
 from kinto_orm.flow.messages import Document
-from kinto_orm.models.binding import bound, origin_of, revived
+from kinto_orm.models.binding import bound, revived, unbound
 from kinto_orm.models.converters import converter as new_converter
 from kinto_orm.models.converters import know_models
 from kinto_orm.models.declaring import become_attrs, declared_where, tagged
@@ -263,7 +263,7 @@ class Record(Model):
         Raises:
             TypeError: If it is another class.
         """
-        if origin_of(place) is not origin_of(type(self)):
+        if unbound(place) is not unbound(type(self)):
             msg = f"{self!r} is copied to another place, {type(self).__name__}.at(…), not {place!r}"
             raise TypeError(msg)
         copy = object.__new__(place)
@@ -275,7 +275,7 @@ class Record(Model):
         model = type(self)
         if "_origin" not in model.__dict__:
             return super().__reduce_ex__(protocol)
-        return revived, (origin_of(model), model._bucket, model._collection), self.__dict__
+        return revived, (unbound(model), model._bucket, model._collection), self.__dict__
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:

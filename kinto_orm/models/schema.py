@@ -29,7 +29,7 @@ import cattrs
 
 from attrs import NOTHING, field, frozen
 
-from kinto_orm.models.binding import origin_of
+from kinto_orm.models.binding import unbound
 from kinto_orm.models.forms import is_known
 from kinto_orm.models.layout import layout_of
 from kinto_orm.models.specs import Spec
@@ -90,7 +90,7 @@ def json_schema(model: type[Any]) -> Schema:
     Raises:
         TypeError: If the class is not declared right.
     """
-    model = origin_of(model)
+    model = unbound(model)
     definitions = Definitions(root=model)
     schema = {"$schema": DRAFT, **definitions.of_model(model)}
     if definitions.known:

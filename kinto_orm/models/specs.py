@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import NoneType
-from typing import Any, get_origin
+from typing import Any
 
 import attrs
 import cattrs
@@ -19,7 +19,7 @@ from kinto_orm.models.fields import METADATA
 from kinto_orm.models.forms import Form, form_of
 from kinto_orm.models.merging import merged
 from kinto_orm.models.survival import survives
-from kinto_orm.models.types import members_of, plain
+from kinto_orm.models.types import members_of, origin_of, plain
 
 
 @frozen(eq=False)
@@ -102,9 +102,7 @@ class Spec:
     def _in_order(self, written: Any, old: Any) -> Any:
         """Return *old*, the normal form of what is *written*, with a set's items in its order."""
         kinds = [plain(member) for member in members_of(self.kind) if member is not NoneType]
-        if isinstance(written, list) and any(
-            (get_origin(kind) or kind) in (set, frozenset) for kind in kinds
-        ):
+        if isinstance(written, list) and any(origin_of(kind) in (set, frozenset) for kind in kinds):
             return [self.encoded(self.load([item]))[0] for item in written]
         return old
 

@@ -35,7 +35,8 @@ def lost(value: Any, again: Any, converter: cattrs.Converter, path: str = "") ->
     if is_model(type(again)) and type(value) is type(again):
         yield from lost_of_record(value, again, path)
     elif is_composite(type(again)) and type(value) is type(again):
-        for part in parts_of(type(again)):
+        kind: Any = type(again)
+        for part in parts_of(kind):
             one, other = getattr(value, part.name), getattr(again, part.name)
             yield from lost(one, other, converter, joined(path, part.name))
     elif _are_lists(value, again):

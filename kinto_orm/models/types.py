@@ -6,10 +6,20 @@ import dataclasses
 import inspect
 import sys
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import (
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+    MutableSet,
+    Sequence,
+)
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from types import NoneType, UnionType
 from typing import (
     Annotated,
@@ -34,6 +44,16 @@ _COLLECTIONS: Final = frozenset({Union, UnionType, list, dict, tuple, set, froze
 _SINGLE: Final = frozenset(
     {str, int, float, bool, NoneType, datetime, date, time, timedelta, UUID, Decimal, bytes}
 )
+
+#: What abstract containers are, when they are loaded.
+_CONCRETE: Final[dict[Any, Any]] = {
+    Sequence: list,
+    MutableSequence: list,
+    AbstractSet: set,
+    MutableSet: set,
+    Mapping: dict,
+    MutableMapping: dict,
+}
 
 #: How the types that JSON has, and some more, are called in messages.
 _CALLED: Final[dict[Any, str]] = {
@@ -67,6 +87,12 @@ def plain(kind: Any) -> Any:
             kind = kind.__value__
         else:
             return kind
+
+
+def origin_of(kind: Any) -> Any:
+    """Return the class of the values of *kind*: `list` for ``list[int]`` and ``Sequence[int]``."""
+    origin = get_origin(kind) or kind
+    return _CONCRETE.get(origin, origin)
 
 
 def members_of(kind: Any) -> tuple[Any, ...]:
@@ -113,7 +139,7 @@ def models_in(kind: Any) -> Iterator[Any]:
 def is_closed(kind: Any) -> bool:
     """Tell whether values of *kind* are made anew, so that they share nothing with a document."""
     kind = plain(kind)
-    origin, arguments = get_origin(kind), get_args(kind)
+    origin, arguments = origin_of(kind), get_args(kind)
     if origin is Literal or is_link(kind):
         return True
     if origin in _COLLECTIONS and arguments:
@@ -129,7 +155,7 @@ def called(kind: Any) -> str:
     kind = plain(kind)
     if get_origin(kind) is Literal:
         return listed(repr(value) for value in get_args(kind))
-    if (name := _CALLED.get(get_origin(kind) or kind)) is not None:
+    if (name := _CALLED.get(origin_of(kind))) is not None:
         return name
     return with_article(getattr(get_origin(kind) or kind, "__name__", str(kind)))
 
@@ -165,6 +191,7 @@ def is_composite(kind: Any) -> bool:
     return attrs.has(origin) or dataclasses.is_dataclass(origin)
 
 
+@lru_cache(maxsize=1024)
 def parts_of(kind: Any) -> tuple[Part, ...]:
     """Return the fields of a composite *kind* that its constructor takes."""
     origin = get_origin(kind) or kind

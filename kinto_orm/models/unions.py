@@ -9,7 +9,7 @@ the order of declaration, text and numbers as such last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -30,6 +30,7 @@ from kinto_orm.models.types import (
     is_model,
     members_of,
     model_of,
+    origin_of,
     parts_of,
     plain,
 )
@@ -77,7 +78,7 @@ def union_load(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], A
     def load(value: Any, _: Any) -> Any:
         candidates = by_wire.get(value.__class__, [])
         if value.__class__ is dict and len(candidates) > 1:
-            candidates = list(_fitting(candidates, value))
+            candidates = _fitting(candidates, value)
         if len(candidates) == 1:
             return candidates[0].load(value)
         for candidate in candidates:
@@ -97,8 +98,7 @@ def _optional_load(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any
 
 def _rank(kind: Any) -> int:
     """Return how late a member is tried."""
-    bare = plain(kind)
-    origin = get_origin(bare) or bare
+    origin = origin_of(plain(kind))
     return _LAST.index(origin) + 1 if origin in _LAST else 0
 
 
@@ -115,7 +115,7 @@ def _wires(kind: Any, converter: cattrs.Converter) -> frozenset[type[Any]]:
         return _of_values(get_args(bare))
     if isinstance(bare, type) and issubclass(bare, Enum):
         return _of_values(tuple(bare))
-    origin = get_origin(bare) or bare
+    origin = origin_of(bare)
     if origin in _WIRES:
         return _WIRES[origin]
     bases = (_WIRES[base] for base in getattr(origin, "__mro__", ()) if base in _WIRES)
@@ -155,21 +155,22 @@ class _Member:
         return ()
 
 
-def _fitting(members: list[_Member], document: dict[str, Any]) -> Iterator[_Member]:
-    """Give the *members* that *document* may be, what fits best first."""
+def _fitting(members: list[_Member], document: dict[str, Any]) -> list[_Member]:
+    """Return the *members* that *document* may be, what fits best first."""
     shapes = [(member, member.parts(document)) for member in members]
-    tagged = [(member, parts) for member, parts in shapes if parts is not None]
-    tagged = [(member, parts) for member, parts in tagged if _has_tags(parts, document)]
+    tagged = [
+        (member, parts)
+        for member, parts in shapes
+        if parts is not None and _has_tags(parts, document)
+    ]
     if len(tagged) == 1:  # It says itself what is wrong.
-        yield tagged[0][0]
-        return
-    whole = [(member, parts) for member, parts in tagged if _has_required(parts, document)]
-    yield from (
-        member
-        for member, parts in sorted(
-            whole, key=lambda pair: (not pair[1], len(document.keys() - {p.name for p in pair[1]}))
-        )
-    )
+        return [tagged[0][0]]
+    ranked = [
+        (not parts, len(document.keys() - {part.name for part in parts}), place, member)
+        for place, (member, parts) in enumerate(tagged)
+        if _has_required(parts, document)
+    ]
+    return [member for *_, member in sorted(ranked)]
 
 
 def _has_tags(parts: tuple[Part, ...], document: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ import attrs
 from attrs import field, frozen
 
 from kinto_orm.exceptions import InvalidRequest, UnsupportedQuery
-from kinto_orm.models.binding import origin_of
+from kinto_orm.models.binding import unbound
 from kinto_orm.models.conditions import Condition, Order
 from kinto_orm.models.fields import Field
 from kinto_orm.models.layout import base_of_kinds, layout_of
@@ -178,7 +178,7 @@ def _named(field: Field[Any]) -> str:
 
 def _tags(model: type[Record]) -> list[Any] | None:
     """Return the tags of the records of *model*, if it shares its collection with other kinds."""
-    model = origin_of(model)
+    model = unbound(model)
     if not model._tag_field or "_tags" in vars(model):
         return None  # No kinds, or the base of them all.
     return [tag for tag, kind in model._tags.items() if issubclass(kind, model)]

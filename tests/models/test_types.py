@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntFlag, StrEnum
@@ -98,6 +99,14 @@ class Trip:
     by_day: dict[date, Place] = dataclasses.field(default_factory=dict)
 
 
+@attrs.define
+class Node:
+    """A class that names itself."""
+
+    name: str
+    below: list[Node] = attrs.field(factory=list)
+
+
 class Cat(EmbeddedRecord):
     """Told apart by its tag."""
 
@@ -172,6 +181,8 @@ class TestForms:
             (tuple[int, ...], (1, 2), [1, 2]),
             (frozenset[int], frozenset({10, 9}), [9, 10]),
             (Position, Position(1, 2), [1, 2]),
+            (Sequence[int], [1, 2], [1, 2]),
+            (Mapping[str, date], {"a": date(2025, 3, 1)}, {"a": "2025-03-01"}),
             (Size, {"width": 1}, {"width": 1}),
             (dict[int, str], {10: "a"}, {"10": "a"}),
             (dict[UUID, int], {UUID(UUID_TEXT): 1}, {UUID_TEXT: 1}),
@@ -232,6 +243,7 @@ class TestRefusedDocuments:
         [
             (list[str], "abc", "a list"),
             (list[str], {"a": 1}, "a list"),
+            (Sequence[str], "abc", "a list"),
             (tuple[int, int], [1], "a list of 2"),
             (dict[str, int], [], "an object"),
             (dict[int, int], {"01": 1}, "an integer as a key"),
@@ -455,6 +467,16 @@ class TestUndeclared:
             "by_day": {"2025-03-01": {"city": "Metz", "n": 1, "size": 2}},
             "notes": [1],
         }
+        commit(record)
+
+    def test_of_trees(self) -> None:
+        """A class may name itself, to any depth."""
+        document = {"name": "a", "u": 1, "below": [{"name": "b", "v": 2, "below": [{"name": "c"}]}]}
+        record = holding(Node).from_document({"id": "x", "value": document})
+        record.value.below[0].below[0].name = "d"
+        assert record.to_document()["value"] == {
+            "name": "a", "u": 1, "below": [{"name": "b", "v": 2, "below": [{"name": "d"}]}],
+        }  # fmt: skip
         commit(record)
 
     def test_of_sets(self) -> None:
