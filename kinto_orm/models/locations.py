@@ -11,7 +11,7 @@ import attrs
 
 from kinto_orm.exceptions import InvalidRequest, NotLoaded, UnsendableValue
 from kinto_orm.models.conditions import Condition
-from kinto_orm.models.types import resolved_types
+from kinto_orm.models.types import members_of, plain, resolved_types
 
 
 P = TypeVar("P", bound="Location")
