@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import operator
+
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -21,12 +24,28 @@ def copied(value: Any) -> Any:
     return value
 
 
-def same(one: Any, other: Any) -> bool:
-    """Tell whether two JSON values are equal: ``1`` is ``1.0``, but not ``true``."""
+def same(one: Any, other: Any, equal: Callable[[Any, Any], bool] = operator.eq) -> bool:
+    """
+    Tell whether two JSON values are equal: ``1`` is ``1.0``, but not ``true``.
+
+    Args:
+        one: A value.
+        other: Another.
+        equal: What compares numbers and text.
+    """
     if one is other:
         return True
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(same(one[key], other[key], equal) for key in one)
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
-        return len(one) == len(other) and all(map(same, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+        return len(one) == len(other) and all(
+            same(*both, equal) for both in zip(one, other, strict=True)
+        )
+    return isinstance(one, bool) == isinstance(other, bool) and bool(equal(one, other))
+
+
+def nearly(one: Any, other: Any) -> bool:
+    """Compare floats by as many digits as Kinto keeps; other values as they are (D1)."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-15)
+    return bool(one == other)

@@ -35,7 +35,6 @@ from kinto_orm.models.specs import Spec, key_of, spec_of
 from kinto_orm.models.types import (
     Part,
     is_closed,
-    is_model,
     is_optional,
     model_of,
     models_in,
@@ -283,31 +282,6 @@ class Layout:
                 msg = f"{self.model.__name__}.extra holds {key!r}, which is {what}: set that"
                 raise UnsendableValue(msg)
             document[key] = copied(value)
-
-    # -- After a commit ------------------------------------------------------------------------
-
-    def adopt(self, record: Model, document: Document) -> None:
-        """Take *document* as what *record* was loaded from; leave its values as they are."""
-        record.__dict__["_document"] = document
-        if self.model._is_record:
-            record.__dict__["last_modified"] = document.get("last_modified")
-        for spec in self.specs:
-            if spec.key in self.system and spec.key in document:  # A declared `schema` (D4).
-                record.__dict__[spec.name] = spec.load(document[spec.key])
-            _adopt_inside(record.__dict__.get(spec.name), document.get(spec.key))
-
-
-def _adopt_inside(value: Any, written: Any) -> None:
-    """Have the embedded records in *value* know what is *written* for them now."""
-    if is_model(type(value)):
-        if isinstance(written, dict):
-            layout_of(type(value)).adopt(value, written)
-    elif isinstance(value, (list, tuple)) and isinstance(written, list):
-        for one, other in zip(value, written, strict=False):
-            _adopt_inside(one, other)
-    elif isinstance(value, Mapping) and isinstance(written, Mapping):
-        for key in value.keys() & written.keys():
-            _adopt_inside(value[key], written[key])
 
 
 def layout_of(kind: Any) -> Layout:

@@ -12,10 +12,12 @@ from typing import Any
 
 from attrs import frozen
 
-from kinto_orm.flow.json import same
+from kinto_orm.flow.json import nearly, same
 from kinto_orm.flow.messages import Document
+from kinto_orm.models.adopting import adopt as adopt_document
+from kinto_orm.models.adopting import take_over
 from kinto_orm.models.layout import layout_of
-from kinto_orm.models.parts import adopt_part, part_of
+from kinto_orm.models.parts import adopt_part, keys_of, known_part, part_of
 from kinto_orm.models.permissions import Lists, adopt_permissions, permission_changes
 from kinto_orm.models.records import Record
 
@@ -59,23 +61,31 @@ class Stored:
         return self.document.get("last_modified")
 
 
-def adopt(record: Record, stored: Stored, sent: Lists | None = None) -> Document:
+def adopt(
+    record: Record,
+    stored: Stored,
+    sent: Mapping[str, Any] | None = None,
+    permissions: Lists | None = None,
+) -> Document:
     """
     Take *stored* as what *record* was loaded from; edits since then stay edits.
 
     Args:
         record: The record.
         stored: What the server has.
-        sent: The permissions that were sent.
+        sent: The document that was sent, if that is what the server made it of.
+        permissions: The permissions that were sent.
 
     Returns:
         What the record is compared with from now on: of one that was loaded in part, that part.
     """
+    if sent is not None:
+        take_over(record, sent, known_part(stored.document, keys_of(record)))
     if part_of(record) is None:
-        layout_of(type(record)).adopt(record, stored.document)
+        adopt_document(record, stored.document)
     else:
         adopt_part(record, stored.document)
-    adopt_permissions(record, stored.permissions, sent)
+    adopt_permissions(record, stored.permissions, permissions)
     document: Document = record.__dict__["_document"]
     return document
 
@@ -86,9 +96,9 @@ def without_stamps(document: Mapping[str, Any]) -> Document:
 
 
 def agree(record: Record, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether two documents of *record* hold the same, whoever wrote them."""
+    """Tell whether two documents of *record* hold the same, whoever wrote them, and kept them."""
     ignored = _STAMPS | ({"schema"} - layout_of(type(record)).declared)
-    return same(_without(one, ignored), _without(other, ignored))
+    return same(_without(one, ignored), _without(other, ignored), nearly)
 
 
 def _without(document: Mapping[str, Any], keys: Collection[str]) -> Document:

@@ -234,7 +234,9 @@ class UnitOfWork:
         if fate is Fate.DELETED or (fate is Fate.SUPERSEDED and outcome.stored is None):
             self._gone(record, entry)
         elif outcome.stored is not None:
-            loaded = adopt(record, outcome.stored, outcome.write.change.permissions)
+            change, is_ours = outcome.write.change, fate in (Fate.CREATED, Fate.UPDATED)
+            sent = change.target if is_ours else None
+            loaded = adopt(record, outcome.stored, sent, change.permissions)
             if entry is not None:
                 entry.loaded = loaded
 
