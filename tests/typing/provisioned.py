@@ -53,8 +53,7 @@ def blocking(client: Client, session: Session, model: Model) -> None:
 
 
 async def awaiting(client: AsyncClient, session: AsyncSession, model: Model) -> None:
-    coroutine = ensure(client, Todo, schema=True)
-    assert_type(coroutine, Coroutine[Any, Any, Ensured])
+    coroutine: Coroutine[Any, Any, Ensured] = ensure(client, Todo, schema=True)
     assert_type(await coroutine, Ensured)
     assert_type(await ensure(client, Todo), Ensured)
     assert_type(await session.attach(model, "cat.png"), None)
