@@ -298,11 +298,7 @@ class SchemaViolation(ValidationError, BadRequest):
 
 
 class NotLoaded(KintoException, AttributeError):
-    """
-    A part of a record was not asked for, so that it is not known: a field, or its permissions.
-
-    Nothing is asked for behind the user's back: the message says how to load it.
-    """
+    """A field, the permissions or a link of a record was not asked for; the message says how to."""
 
 
 class MultipleRecordsFound(KintoException):
@@ -310,11 +306,7 @@ class MultipleRecordsFound(KintoException):
 
 
 class ConcurrentUseError(KintoException):
-    """
-    A session is used from two threads or tasks at once.
-
-    Give each thread or task a session of its own; they may share one client.
-    """
+    """A session is used from two threads or tasks at once; these may share a client alone."""
 
 
 class StalePlanError(KintoException):

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import inspect
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import closing
 from functools import wraps
 from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
@@ -35,22 +35,17 @@ S = TypeVar("S")
 _Answer: TypeAlias = tuple[Any, BaseException | None]
 
 
-class Underway(Protocol):
-    """A step that is being made: on another thread, or in another task."""
+class Ahead(Protocol):
+    """A port that can begin a step before somebody waits for it.  Not each port has to."""
 
-    def cancel(self) -> object:
-        """Do without it: stop it if that can be done, else forget it."""
+    def begin(self, step: Step) -> Any:
+        """
+        Begin to make *step*.
 
-
-class UnderwayThread(Underway, Protocol):
-    """A step that is being made on another thread."""
-
-    def result(self) -> Any:
-        """Wait for its answer, and return it."""
-
-
-class UnderwayTask(Underway, Awaitable[Any], Protocol):
-    """A step that is being made in another task."""
+        Returns:
+            What has its answer, and a method to `cancel` it: a future, whose `result` blocks, or a
+            task, which is awaited.
+        """
 
 
 class BlockingPort(Protocol):
@@ -58,9 +53,6 @@ class BlockingPort(Protocol):
 
     def perform(self, step: Step) -> Any:
         """Make *step*; return its answer."""
-
-    def begin(self, step: Step) -> UnderwayThread:
-        """Begin to make *step*, and do not wait for it."""
 
     def close(self) -> None:
         """Close the connections."""
@@ -71,9 +63,6 @@ class AwaitingPort(Protocol):
 
     async def perform(self, step: Step) -> Any:
         """Make *step*; return its answer."""
-
-    def begin(self, step: Step) -> UnderwayTask:
-        """Begin to make *step*, and do not wait for it."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -152,7 +141,7 @@ class Blocking(Driver):
             except StopIteration:
                 return
 
-    def _answered(self, step: Any, underway: UnderwayThread | None = None) -> _Answer:
+    def _answered(self, step: Any, underway: Any = None) -> _Answer:
         """Make *step*, if it is not *underway*; return its answer."""
         try:
             return (self._port.perform(step) if underway is None else underway.result()), None
@@ -214,7 +203,7 @@ class Awaiting(Driver):
             except StopIteration:
                 return
 
-    async def _answered(self, step: Any, underway: UnderwayTask | None = None) -> _Answer:
+    async def _answered(self, step: Any, underway: Any = None) -> _Answer:
         """Make *step*, if it is not *underway*; return its answer."""
         try:
             return (await (self._port.perform(step) if underway is None else underway)), None
@@ -285,7 +274,8 @@ class _Coming:
     What a stream wants when the page that it has just given is used up.
 
     Attributes:
-        underway: The request that it wants, which is being made already; None if it is no request.
+        underway: The request that it wants, which is being made already; None if it is no request,
+            or the port cannot begin one.
     """
 
     def __init__(self, flow: Generator[Any, Any, Any], port: Any) -> None:
@@ -295,7 +285,8 @@ class _Coming:
             self._step = next(flow)
         except BaseException as error:  # noqa: BLE001 (raised when its turn comes)
             self._error = error
-        self.underway: Any = port.begin(self._step) if isinstance(self._step, Request) else None
+        begin: Callable[[Step], Any] = getattr(port, "begin", lambda _: None)
+        self.underway: Any = begin(self._step) if isinstance(self._step, Request) else None
 
     def step(self) -> Any:
         """Return the step; raise what the stream raised instead, StopIteration at its end."""

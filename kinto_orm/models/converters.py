@@ -70,7 +70,7 @@ def converter() -> cattrs.Converter:
 def know_models(made: cattrs.Converter) -> None:
     """Have a converter *made* elsewhere know records, wherever they stand in a type."""
     keep(made, is_model, lambda kind, _: _model_load(kind), lambda kind, _: _model_dump(kind))
-    keep(made, is_link, lambda *_: _link, lambda *_: _link_dump)
+    keep(made, is_link, lambda _kind, _made: _link, lambda _kind, _made: _link_dump)
 
 
 @ours

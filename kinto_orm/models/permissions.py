@@ -101,6 +101,11 @@ class Principals(MutableSet[Principal]):
     def __len__(self) -> int:
         return len(self._members)
 
+    def __eq__(self, other: object) -> bool:
+        return self._members == (other._members if isinstance(other, Principals) else other)
+
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
+
     def __repr__(self) -> str:
         return "{" + ", ".join(map(repr, self)) + "}"
 
@@ -171,6 +176,7 @@ class Permissions:
 
     @read.setter
     def read(self, members: Iterable[str]) -> None:
+        """Permit reading to *members*, and to nobody else."""
         self._known()["read"] = Principals(members)
 
     @property
@@ -185,6 +191,7 @@ class Permissions:
 
     @write.setter
     def write(self, members: Iterable[str]) -> None:
+        """Permit writing to *members*, and to nobody else but who writes this."""
         self._known()["write"] = Principals(members)
 
     def _known(self) -> dict[str, Principals]:

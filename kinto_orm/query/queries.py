@@ -88,7 +88,7 @@ class QueryBase(Generic[T]):
                     f" not {condition!r}"
                 )
                 raise TypeError(msg)
-        added += [self._field(name).is_(value) for name, value in equals.items()]
+        added += [self._field(name) == value for name, value in equals.items()]
         return self._with(conditions=(*self._select.conditions, *added))
 
     def order_by(self, *keys: Field[Any] | Order) -> Self:
@@ -143,7 +143,7 @@ class QueryBase(Generic[T]):
             if len(each._path) > 1:
                 msg = f"only() takes whole fields: load {each._path[0]!r}, instead of {each!r}"
                 raise UnsupportedQuery(msg)
-            self._own(each._name)
+            self._field(each._name)
             names.add(each._name)
         return self._with(only=frozenset(names - {"id", "last_modified"}))
 
@@ -187,18 +187,12 @@ class QueryBase(Generic[T]):
         """
         return self._with(snapshot=True)
 
-    def _field(self, name: str) -> Field[Any]:
+    def _field(self, name: str) -> Field[Any] | Embedded[Any]:
         found = getattr(self._select.model, name, None)
-        if not isinstance(found, Field):
+        if not isinstance(found, (Field, Embedded)):
             msg = f"{self._select.model.__name__} has no field {name!r}"
             raise TypeError(msg)
         return found
-
-    def _own(self, name: str) -> None:
-        """Refuse the *name* of a field that the class has not."""
-        if not isinstance(getattr(self._select.model, name, None), (Field, Embedded)):
-            msg = f"{self._select.model.__name__} has no field {name!r}"
-            raise TypeError(msg)
 
     # -- What to do with it --------------------------------------------------------------------
 
@@ -299,7 +293,7 @@ class QueryBase(Generic[T]):
             if name in ("id", "last_modified"):
                 msg = f"update() cannot change {name!r}: it is Kinto's own"
                 raise TypeError(msg)
-            self._own(name)
+            self._field(name)
         with self._session._guard:
             return (yield from self._session._update_all(self._plain("update"), values))
 

@@ -99,7 +99,7 @@ class Thing(Record, bucket="work", collection="things"):
     done: Field[bool] = field(default=False)
     maybe: Field[str | None]
     null: Field[int | None] = field(default=None, null=True)
-    at: Field[datetime | None] = field(default=None)
+    moment: Field[datetime | None] = field(default=None, key="at")
     day: Field[date] = field(default=date(2025, 3, 1))
     clock: Field[time | None] = field(default=None)
     code: Field[UUID | None] = field(default=None)
@@ -483,7 +483,7 @@ class TestWhatIsSaid:
         """Defaults are there as JSON, but for those that are made anew, or are no key at all."""
 
         class Made(Record, bucket="work", collection="made"):
-            at: Field[date] = field(default=date(2025, 3, 1))
+            day: Field[date] = field(default=date(2025, 3, 1), key="at")
             code: Field[str] = field(factory=lambda: "new")
             words: Field[list[str]] = field(factory=list)
             none: Field[str | None] = field(default=None)

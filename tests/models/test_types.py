@@ -416,13 +416,13 @@ class TestSurvival:
         lossy.register_unstructure_hook(datetime, lambda at: f"{at:%Y-%m-%d}T00:00:00+00:00")
 
         class Dated(Record, converter=lossy):
-            at: Field[datetime]
+            moment: Field[datetime] = field(key="at")
 
         with pytest.raises(ValidationError, match="at: expected a datetime"):
-            commit(Dated(id="x", at=datetime(2025, 3, 1, 12, tzinfo=UTC)))
+            commit(Dated(id="x", moment=datetime(2025, 3, 1, 12, tzinfo=UTC)))
         dated = Dated.from_document({"id": "x", "at": "2025-03-01T00:00:00+00:00"})
-        dated.at = dated.at.replace(hour=5)
-        with pytest.raises(UnsendableValue, match=r"Dated 'x': at: .* be lost"):
+        dated.moment = dated.moment.replace(hour=5)
+        with pytest.raises(UnsendableValue, match=r"Dated 'x': moment: .* be lost"):
             is_dirty(dated)
 
     def test_objects_without_equality(self) -> None:

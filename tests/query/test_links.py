@@ -10,20 +10,31 @@ from typing import Any
 import pytest
 
 from apps import App
-from kinto_orm import EmbeddedRecord, Field, Link, NotLoaded, Record, RecordNotFound, link
+from kinto_orm import (
+    Client,
+    Embedded,
+    EmbeddedRecord,
+    Field,
+    Link,
+    NotLoaded,
+    Record,
+    RecordNotFound,
+    Session,
+    link,
+)
 from kinto_orm.exceptions import UnsupportedQuery, ValidationError
 from kinto_orm.models.layout import load
 
 from .models import Person, Post
 
 
-PEOPLE = [
+PEOPLE: list[dict[str, Any]] = [
     {"id": "ann", "name": "Ann"},
     {"id": "bob", "name": "Bob", "boss": "ann"},
     {"id": "cid", "name": "Cid", "boss": "bob"},
 ]
 
-POSTS = [
+POSTS: list[dict[str, Any]] = [
     {"id": "p0", "title": "a", "author": "ann", "readers": ["bob", "cid"]},
     {"id": "p1", "title": "b", "author": "cid", "readers": []},
     {"id": "p2", "title": "c", "author": "gone", "readers": ["not an id/"]},
@@ -177,7 +188,7 @@ class TestInclude:
 
     def test_what_cannot_be_included(self, session: Any) -> None:
         """What is no link is refused."""
-        with pytest.raises(TypeError, match="Post.title.* is no link"):
+        with pytest.raises(TypeError, match=r"Post\.title.* is no link"):
             session.query(Post).include(Post.title)
         with pytest.raises(TypeError, match="takes links"):
             session.query(Post).include("author")
@@ -234,7 +245,6 @@ def test_both_directions(app: App) -> None:
 
 def test_links_inside_others_cannot_be_included() -> None:
     """A field inside an embedded record is refused, with the reason."""
-    from kinto_orm import Embedded
 
     class Inner(EmbeddedRecord):
         person: Link[Person]
@@ -242,8 +252,6 @@ def test_links_inside_others_cannot_be_included() -> None:
     class Outer(Record, collection="todos"):
         inner: Embedded[Inner]
 
-    from kinto_orm import Client, Session
-
-    with Client(server_url="http://localhost:1/v1", bucket="b") as client:
-        with pytest.raises(UnsupportedQuery, match="which is inside one"):
-            Session(client).query(Outer).include(Outer.inner.person)
+    session = Session(Client(server_url="http://localhost:1/v1", bucket="b"))
+    with pytest.raises(UnsupportedQuery, match="which is inside one"):
+        session.query(Outer).include(Outer.inner.person)

@@ -32,9 +32,7 @@ class Measure(Record, collection="todos"):
 
 def measure() -> Measure:
     """Return a record that the server changes."""
-    return Measure(
-        id="m", value=ODD, values=[ODD, 1.5], point=Point(x=ODD), extra={"more": [ODD]}
-    )
+    return Measure(id="m", value=ODD, values=[ODD, 1.5], point=Point(x=ODD), extra={"more": [ODD]})
 
 
 @pytest.mark.parametrize("count", [1, 2])

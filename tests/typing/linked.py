@@ -76,7 +76,7 @@ def compared(ann: Person, post: Post) -> None:
     assert_type(Post.editor, LinkField[Person])
     assert_type(Post.author == ann, Condition)
     assert_type(Post.author == "ann", Condition)
-    assert_type(Post.editor != None, Condition)
+    assert_type(Post.editor.is_(None), Condition)
     assert_type(Post.author.in_([ann, "bob"]), Condition)
     Post.author.is_(post)  # E
 
@@ -123,7 +123,7 @@ def queries(session: Session, ann: Person) -> None:
     assert_type(query.update(title="x"), CommitResult)
     assert_type(session.query(query), Query[Post])
     assert_type(session.query(query.with_deleted()), Query[Post | Tombstone])
-    assert_type(query == query, bool)
+    assert_type(query == query.limit(3), bool)
     assert_type(hash(query), int)
     assert_type(session.load_permissions(ann, ann), None)
     for found in query.on_invalid("keep"):
@@ -137,7 +137,7 @@ def queries(session: Session, ann: Person) -> None:
     query.since(None)  # E
     query.page_size("3")  # E
     query.on_invalid("ignore")  # E
-    query.untracked(True)  # E
+    query.untracked(3)  # E
     session.load_permissions("x")  # E
 
 
