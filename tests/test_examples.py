@@ -80,3 +80,31 @@ def test_the_mirror(tmp_path: Path, documents: list[dict[str, object]]) -> None:
         f"third:  {len(documents)} records, all as they should be",
         "status: to-review",
     ]
+
+
+def test_the_newsroom() -> None:
+    """Links, permissions, schemas and a staging copy, in as few requests as the pages say."""
+    assert example("newsroom.py").splitlines() == [
+        "news: created",
+        "news/people: created",
+        "news/articles: created",
+        "staging: created",
+        "staging/articles: created",
+        "",
+        "would change: ['displayFields']",
+        "filled: 6 created; 1 request",
+        "refused: 1 created, 1 failed, 6 unchanged; 1 request",
+        "  Article news/articles/hail was not written: the schema of its collection forbids this:"
+        " headline: '' should be non-empty",
+        "Rain, by Ann, edited by nobody",
+        "Snow, by Ann, edited by nobody",
+        "Sun, by Bob, edited by Ann",
+        "Wind, by Bob, edited by Ann",
+        "published: 4 updated, 3 unchanged; 1 request",
+        "staged: 4 created, 7 unchanged; 1 request",
+        "1 deleted; 1 request",
+        "2 updated; 1 request",
+        "deleted: fog",
+        "changed: snow",
+        "changed: sun",
+    ]
