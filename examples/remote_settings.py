@@ -12,7 +12,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from kinto_orm import Embedded, EmbeddedRecord, Field, Record, embedded, field
+from kinto_orm import Attachment, Embedded, EmbeddedRecord, Field, Record, embedded, field
 
 
 class Value(EmbeddedRecord, rename="camelCase"):
@@ -157,16 +157,6 @@ class AvailableLocales(SearchConfig, tag="availableLocales"):
 
 
 # -- translations-models and regions: records with an attachment -------------------------------
-
-
-class Attachment(Value):
-    """The file of a record."""
-
-    filename: Field[str]
-    hash: Field[str]
-    location: Field[str]
-    mimetype: Field[str]
-    size: Field[int]
 
 
 class FileType(StrEnum):

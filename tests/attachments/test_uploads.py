@@ -18,13 +18,13 @@ from kinto_orm import Client
 from kinto_orm.embedded import KintoServer
 from kinto_orm.exceptions import (
     AttachmentError,
-    BadRequest,
     CollectionNotFound,
     InvalidRequest,
     KintoBatchException,
     KintoException,
     RecordNotFound,
     ResponseError,
+    SchemaViolation,
     UnsendableValue,
 )
 from transport.drivers import QUICK, Driver
@@ -212,7 +212,7 @@ class TestRefused:
         with pytest.raises(KintoBatchException) as caught, client.batch() as batch:  # noqa: PT012
             batch.add_attachment("a", source, data={"n": "one"})
             batch.add_attachment("b", source, data={"n": 1})
-        assert [type(each) for each in caught.value.exceptions] == [BadRequest]
+        assert [type(each) for each in caught.value.exceptions] == [SchemaViolation]
         assert [each["id"] for each in client.get_records()] == ["b"]
 
     def test_too_large(
