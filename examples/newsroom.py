@@ -87,8 +87,8 @@ def refuse(session: Session) -> None:
         session.commit()
     except CommitError as error:
         print(f"refused: {error.result}")
-        print(f"  {error.exceptions[0]}")
-        session.expunge(error.exceptions[0].record)
+        print(f"  {error.result.errors[0]}")
+        session.expunge(error.result.errors[0].record)
 
 
 def publish(session: Session) -> None:

@@ -1,13 +1,12 @@
 """Typed records on a Kinto server, changed in a unit of work."""
 
+from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from kinto_orm.client.clients import AsyncClient as AsyncClient
 from kinto_orm.client.clients import Client as Client
 from kinto_orm.endpoints import Endpoints as Endpoints
-from kinto_orm.ensuring import Ensured as Ensured
-from kinto_orm.ensuring import ensure as ensure
 from kinto_orm.exceptions import BackoffException as BackoffException
 from kinto_orm.exceptions import BucketNotFound as BucketNotFound
 from kinto_orm.exceptions import CollectionNotFound as CollectionNotFound
@@ -62,14 +61,28 @@ from kinto_orm.transport.wire import Timeout as Timeout
 
 
 if _TYPE_CHECKING:
+    from kinto_orm.ensuring import Ensured as Ensured
+    from kinto_orm.ensuring import ensure as ensure
     from kinto_orm.transport.login import BrowserOAuth as BrowserOAuth
+
+#: What few programs need, and takes long to load: it is, when it is first asked for.
+_LATER = {
+    "BrowserOAuth": "kinto_orm.transport.login",
+    "Ensured": "kinto_orm.ensuring",
+    "ensure": "kinto_orm.ensuring",
+}
 
 
 def __getattr__(name: str) -> _Any:
-    """Load what few programs need, and takes long, when it is first asked for."""
-    if name == "BrowserOAuth":
-        from kinto_orm.transport.login import BrowserOAuth
+    """Load what is loaded late."""
+    if name not in _LATER:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    found = getattr(_import_module(_LATER[name]), name)
+    globals()[name] = found
+    return found
 
-        return BrowserOAuth
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+
+def __dir__() -> list[str]:
+    """Return what there is, loaded or not."""
+    return sorted({*globals(), *_LATER})

@@ -94,8 +94,10 @@ def test_the_newsroom() -> None:
         "would change: ['displayFields']",
         "filled: 6 created; 1 request",
         "refused: 1 created, 1 failed, 6 unchanged; 1 request",
-        "  Article news/articles/hail was not written: the schema of its collection forbids this:"
-        " headline: '' should be non-empty",
+        (
+            "  Article news/articles/hail was not written: the schema of its collection forbids"
+            " this: headline: '' should be non-empty"
+        ),
         "Rain, by Ann, edited by nobody",
         "Snow, by Ann, edited by nobody",
         "Sun, by Bob, edited by Ann",

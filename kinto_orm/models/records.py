@@ -23,7 +23,6 @@ from kinto_orm.models.locations import not_loaded
 from kinto_orm.models.naming import Rename, convention
 from kinto_orm.models.parts import PART, dump_part
 from kinto_orm.models.permissions import Permissions, PermissionsAttribute, given_permissions
-from kinto_orm.models.schema import json_schema
 from kinto_orm.models.specs import Spec
 from kinto_orm.models.types import Part, model_of
 from kinto_orm.patch_type import PatchType
@@ -126,6 +125,8 @@ class Model:
         Raises:
             TypeError: If the class is not declared right.
         """
+        from kinto_orm.models.schema import json_schema
+
         return json_schema(cls)
 
     @classmethod

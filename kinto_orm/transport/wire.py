@@ -10,7 +10,7 @@ import platform
 import re
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
+from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -30,8 +30,13 @@ _JSON: Final = "application/json"
 #: A timestamp in a header; something on the way may call it weak (RFC 9110, section 8.8.3).
 ETAG: Final = re.compile(r'(?:W/)?"(\d+)"')
 
-#: What requests say that they come from.
-USER_AGENT: Final = f"kinto_orm/{version('kinto-orm')} Python/{platform.python_version()}"
+
+@cache
+def user_agent() -> str:
+    """Return what requests say that they come from."""
+    from importlib.metadata import version  # Which has to look for it, in files.
+
+    return f"kinto_orm/{version('kinto-orm')} Python/{platform.python_version()}"
 
 
 @frozen
@@ -90,7 +95,7 @@ def _merged(*layers: Mapping[str, str]) -> dict[str, str]:
     Raises:
         InvalidRequest: If one cannot be sent.
     """
-    found = {"user-agent": ("User-Agent", USER_AGENT)}
+    found = {"user-agent": ("User-Agent", user_agent())}
     for layer in layers:
         for name, value in layer.items():
             if not (_is_header(name) and _is_header(value)):

@@ -30,7 +30,8 @@ Document = dict[str, Any]
 def edit_search(record: Any) -> None:
     """Change something deep inside, whatever kind of record it is."""
     if isinstance(record, Engine):
-        record.base.urls.search.base += "?"
+        search: Any = record.base.urls.search
+        search.base += "?"
         record.base.aliases.append("new")
     elif isinstance(record, DefaultEngines):
         record.specific[0].environment.locales = ["zz"]
@@ -78,16 +79,18 @@ def edit_region_document(document: Document) -> None:
     document["checked"] = {"by": ["somebody", None]}
 
 
+MODELS = translation_models()
+
 REGIONS = [
-    {"id": "world", "schema": 1, "attachment": translation_models()[0]["attachment"]},
-    {"id": "moon", "attachment": translation_models()[1]["attachment"]},
+    {"id": "world", "schema": 1, "attachment": MODELS[0]["attachment"]},
+    {"id": "moon", "attachment": MODELS[1]["attachment"]},
 ]
 
 COLLECTIONS = [
     (SearchConfig, "search-config-v2", search_config(), edit_search, edit_search_document),
-    (TranslationModel, "translations-models", translation_models(), edit_model, edit_model_document),
+    (TranslationModel, "translations-models", MODELS, edit_model, edit_model_document),
     (Region, "regions", REGIONS, edit_region, edit_region_document),
-]  # fmt: skip
+]
 
 
 @pytest.mark.early

@@ -20,7 +20,7 @@ from flow.scripts import one
 from kinto_orm.exceptions import AnswerLost, InvalidRequest, KintoException, NotSent
 from kinto_orm.flow import Form, Request, Response
 from kinto_orm.flow.messages import Download
-from kinto_orm.transport.wire import USER_AGENT
+from kinto_orm.transport.wire import user_agent
 
 from .drivers import ONCE, QUICK, Awaiting, Driver
 from .test_forms import parsed
@@ -227,7 +227,7 @@ class TestElsewhere:
         assert "secret" not in str(sent.headers.items())
         names = {"Authorization", "Cookie", "Proxy-Authorization", *SECRETS}
         assert not names & {name.title() for name in sent.headers}
-        assert sent.headers["User-Agent"] == USER_AGENT
+        assert sent.headers["User-Agent"] == user_agent()
 
     def test_client(
         self, driver: Driver, proxy: FaultProxy, elsewhere: FaultProxy, tmp_path: Path
@@ -329,8 +329,8 @@ def test_user_agents(driver: Driver, proxy: FaultProxy) -> None:
         proxy.answer(200, {"settings": {}})
         driver.client(proxy.url, headers=headers).server_info()
     agents = [request.headers.get_all("User-Agent") for request in proxy.requests]
-    assert agents == [[USER_AGENT], ["program/1"], ["program/2"]]
-    assert USER_AGENT.startswith("kinto_orm/")
+    assert agents == [[user_agent()], ["program/1"], ["program/2"]]
+    assert user_agent().startswith("kinto_orm/")
 
 
 def test_at_once(driver: Driver, proxy: FaultProxy, tmp_path: Path) -> None:

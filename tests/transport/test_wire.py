@@ -15,7 +15,7 @@ from kinto_orm.exceptions import (
     UnsendableValue,
 )
 from kinto_orm.flow import Request, Response
-from kinto_orm.transport.wire import USER_AGENT, Server, Timeout, incoming
+from kinto_orm.transport.wire import Server, Timeout, incoming, user_agent
 
 
 SERVER = Server("https://example.org/v1")
@@ -56,7 +56,7 @@ class TestOutgoing:
         """A read has no body, and no type of one; it asks for JSON."""
         out = SERVER.outgoing(READ)
         assert (out.method, out.url, out.body) == ("GET", "https://example.org/v1/buckets/b", None)
-        assert out.headers == {"User-Agent": USER_AGENT, "Accept": "application/json"}
+        assert out.headers == {"User-Agent": user_agent(), "Accept": "application/json"}
 
     def test_write(self) -> None:
         """A write has its body as JSON."""
@@ -92,7 +92,7 @@ class TestOutgoing:
         """Each request has the headers of the server; its own win."""
         server = Server("https://example.org/v1", {"X-A": "1", "Accept": "*/*"})
         out = server.outgoing(Request("GET", "/x", headers={"X-A": "2"}))
-        assert out.headers == {"User-Agent": USER_AGENT, "X-A": "2", "Accept": "*/*"}
+        assert out.headers == {"User-Agent": user_agent(), "X-A": "2", "Accept": "*/*"}
 
     def test_headers_in_any_case(self) -> None:
         """That is so whatever the case of their names is: none is sent twice."""
@@ -122,7 +122,7 @@ class TestOutgoing:
         server = Server("https://example.org/v1", {"X-Token": "secret"})
         out = server.outgoing(Request("GET", "/file", url="https://files.example.org/file"))
         assert out.url == "https://files.example.org/file"
-        assert out.headers == {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+        assert out.headers == {"User-Agent": user_agent(), "Accept-Encoding": "identity"}
 
     def test_unsendable(self) -> None:
         """A body that cannot be sent is refused."""
