@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
@@ -42,6 +42,18 @@ def same(one: Any, other: Any, equal: Callable[[Any, Any], bool] = operator.eq) 
             same(*both, equal) for both in zip(one, other, strict=True)
         )
     return isinstance(one, bool) == isinstance(other, bool) and bool(equal(one, other))
+
+
+def common_ends(one: Sequence[Any], other: Sequence[Any]) -> tuple[int, int]:
+    """Return how many items both lists begin with, and how many of the others they end with."""
+    shorter = min(len(one), len(other))
+    start = 0
+    while start < shorter and same(one[start], other[start]):
+        start += 1
+    end = 0
+    while end < shorter - start and same(one[-1 - end], other[-1 - end]):
+        end += 1
+    return start, end
 
 
 def nearly(one: Any, other: Any) -> bool:

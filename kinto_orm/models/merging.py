@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from kinto_orm.flow.json import same
+from kinto_orm.flow.json import common_ends, same
 
 
 _MISSING: Final = object()
@@ -78,7 +78,7 @@ def aligned(old: list[Any], new: list[Any]) -> list[int | None]:
     if there are as many left on both sides.
     """
     found: list[int | None] = [None] * len(new)
-    start, end = _ends(old, new)
+    start, end = common_ends(old, new)
     for index in range(start):
         found[index] = index
     for index in range(1, end + 1):
@@ -94,18 +94,6 @@ def aligned(old: list[Any], new: list[Any]) -> list[int | None]:
         for origin, index in zip(left, open_, strict=True):
             found[index] = origin
     return found
-
-
-def _ends(old: list[Any], new: list[Any]) -> tuple[int, int]:
-    """Return how many items both lists begin with, and how many of the others they end with."""
-    shorter = min(len(old), len(new))
-    start = 0
-    while start < shorter and same(old[start], new[start]):
-        start += 1
-    end = 0
-    while end < shorter - start and same(old[-1 - end], new[-1 - end]):
-        end += 1
-    return start, end
 
 
 def _equal(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from kinto_orm.flow.json import same
+from kinto_orm.flow.json import common_ends, same
 from kinto_orm.flow.messages import Document
 
 
@@ -103,13 +103,7 @@ def _in_object(
 
 def _in_list(old: Sequence[Any], new: Sequence[Any], path: str) -> Iterator[dict[str, Any]]:
     """Leave what both lists begin and end with; change, remove or add what is between."""
-    shorter = min(len(old), len(new))
-    start = 0
-    while start < shorter and same(old[start], new[start]):
-        start += 1
-    end = 0
-    while end < shorter - start and same(old[-1 - end], new[-1 - end]):
-        end += 1
+    start, end = common_ends(old, new)
     before, after = old[start : len(old) - end], new[start : len(new) - end]
     common = min(len(before), len(after))
     for index in range(common):

@@ -56,25 +56,12 @@ def filled(servers: Callable[[str], KintoServer]) -> Generator[Callable[[str, in
 
 @pytest.mark.early
 @both_ways
-def test_memory(way: str, filled: Callable[[str, int], Client]) -> None:
-    """A stream of 200,000 records takes no more memory than its first 20,000."""
-    large = filled(f"streaming-{way}", 200_000)
-    count, early, late = peaks(
-        "client.walker", way, "records", large.server_url, str(large.bucket_name)
-    )
-    assert count == 200_000 > FIRST
-    assert late - early < GROWTH
-
-
-@pytest.mark.early
-@both_ways
-def test_memory_of_a_query(way: str, filled: Callable[[str, int], Client]) -> None:
-    """100,000 typed records stream through a query in the memory of the first 20,000."""
-    large = filled(f"querying-{way}", 100_000)
-    count, early, late = peaks(
-        "client.walker", way, "queried", large.server_url, str(large.bucket_name)
-    )
-    assert count == 100_000 > FIRST
+@pytest.mark.parametrize(("what", "count"), [("records", 200_000), ("queried", 100_000)])
+def test_memory(way: str, what: str, count: int, filled: Callable[[str, int], Client]) -> None:
+    """A stream of documents, or of typed records, takes no more memory than its first 20,000."""
+    large = filled(f"streaming-{what}-{way}", count)
+    seen, early, late = peaks("client.walker", way, what, large.server_url, str(large.bucket_name))
+    assert seen == count > FIRST
     assert late - early < GROWTH
 
 
