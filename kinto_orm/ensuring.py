@@ -19,7 +19,13 @@ from kinto_orm.client.endpoints import objects
 from kinto_orm.client.endpoints.objects import Object, Permissions
 from kinto_orm.client.endpoints.server import server_root
 from kinto_orm.client.paths import collection_path, path_of
-from kinto_orm.exceptions import BucketNotFound, CollectionNotFound, Forbidden, PreconditionFailed
+from kinto_orm.exceptions import (
+    BucketNotFound,
+    CollectionNotFound,
+    Forbidden,
+    KintoException,
+    PreconditionFailed,
+)
 from kinto_orm.flow import Document, Flow
 from kinto_orm.flow.json import same
 from kinto_orm.models.collections import Collection, collections_of
@@ -251,7 +257,25 @@ def _several(given: Fields | Sort) -> list[Any]:
 
 
 def _ensured(client: Client | AsyncClient, asked: list[Asked], change: Decision) -> Flow[Ensured]:
+    """Do what was asked for; an error on the way has what was done before it in its notes."""
     created: list[str] = []
+    changed: list[Difference] = []
+    try:
+        return (yield from _all_ensured(client, asked, change, created, changed))
+    except KintoException as error:
+        if created or changed:
+            done = Ensured(tuple(created), tuple(changed), tuple(changed))
+            error.add_note(f"before that:\n{done}")
+        raise
+
+
+def _all_ensured(
+    client: Client | AsyncClient,
+    asked: list[Asked],
+    change: Decision,
+    created: list[str],
+    changed: list[Difference],
+) -> Flow[Ensured]:
     differing: list[tuple[Asked, Object, list[Difference]]] = []
     for one in asked:
         each = yield from _resolved(client, one)
@@ -263,6 +287,7 @@ def _ensured(client: Client | AsyncClient, asked: list[Asked], change: Decision)
     for each, there, found in differing:
         if these := [difference for difference in found if difference in chosen]:
             yield from _changed(each.only(these), there)
+            changed += these
     return Ensured(tuple(created), differences, chosen, client.dry_mode)
 
 

@@ -250,6 +250,15 @@ class TestChanging:
             ensured(app, Todo, sort="title", change=meddling)
         assert collection(app, "todos")["sort"] == "id"
 
+    def test_what_was_done_before_an_error(self, app: App) -> None:
+        """If it fails half-way, the notes of the error have what was done until then."""
+        with FaultProxy(app.server.url) as proxy:
+            client = app.client(proxy.url, retry=0)
+            proxy.answer(403, when=lambda request: request.path.endswith("/search"))
+            with pytest.raises(Forbidden) as caught:
+                ensured(app, Note, Search, client=client)
+        assert caught.value.__notes__ == [f"before that:\n{app.bucket}/notes: created"]
+
     def test_changed_meanwhile_to_the_same(self, app: App) -> None:
         """Two programs that want the same do not stand in each other's way."""
 
