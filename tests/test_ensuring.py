@@ -254,7 +254,7 @@ class TestChanging:
         """If it fails half-way, the notes of the error have what was done until then."""
         with FaultProxy(app.server.url) as proxy:
             client = app.client(proxy.url, retry=0)
-            proxy.answer(403, when=lambda request: request.path.endswith("/search"))
+            proxy.answer(403, when=lambda request: request.path.endswith("/search"), times=None)
             with pytest.raises(Forbidden) as caught:
                 ensured(app, Note, Search, client=client)
         assert caught.value.__notes__ == [f"before that:\n{app.bucket}/notes: created"]
