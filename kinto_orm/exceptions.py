@@ -29,7 +29,7 @@ Everything that this package raises.
      ├── AttachmentError                  a file that is not what the server says, or a bad name
      ├── ValidationError (ValueError)     a document does not fit its class
      │    └── SchemaViolation (BadRequest)  nor, says the server, the schema of its collection
-     ├── NotLoaded (AttributeError)       a part of a record that was not asked for
+     ├── NotLoaded                        a part of a record that was not asked for
      ├── MultipleRecordsFound             one() met several
      ├── ConcurrentUseError               a session used from two places at once
      ├── StalePlanError                   a plan whose records have moved on
@@ -297,7 +297,7 @@ class SchemaViolation(ValidationError, BadRequest):
     """The server refused a record, since the schema of its collection forbids what it holds."""
 
 
-class NotLoaded(KintoException, AttributeError):
+class NotLoaded(KintoException):
     """A field, the permissions or a link of a record was not asked for; the message says how to."""
 
 

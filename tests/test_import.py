@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from types import ModuleType
+
 import pytest
 
 import kinto_orm
@@ -40,6 +42,17 @@ def test_names_are_there(name: str) -> None:
     assert f"kinto_orm.{'transport.login' if name == 'BrowserOAuth' else 'ensuring'}" in loaded(
         f"from kinto_orm import {name}"
     )
+
+
+def test_everything_is_named() -> None:
+    """What ``from kinto_orm import *`` gives is what there is, in order."""
+    names: dict[str, object] = {}
+    exec("from kinto_orm import *", names)
+    assert names.keys() - {"__builtins__"} == set(kinto_orm.__all__)
+    assert kinto_orm.__all__ == sorted(kinto_orm.__all__)
+    public = {name for name in vars(kinto_orm) if not name.startswith("_")}
+    modules = {name for name in public if isinstance(getattr(kinto_orm, name), ModuleType)}
+    assert public - modules <= set(kinto_orm.__all__)
 
 
 def test_a_name_that_is_not_there() -> None:

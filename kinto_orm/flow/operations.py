@@ -8,7 +8,7 @@ driver class has plain functions in the place of its operations (see `Driver`), 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 
@@ -61,11 +61,13 @@ class stream(Generic[P, T]):  # noqa: N801 (a decorator)
         def __get__(self, instance: None, owner: type[Any]) -> Self: ...
 
         @overload
-        def __get__(self, instance: Blocking, owner: type[Any]) -> Callable[P, Iterator[T]]: ...
+        def __get__(
+            self, instance: Blocking, owner: type[Any]
+        ) -> Callable[P, Generator[T, None, None]]: ...
 
         @overload
         def __get__(
             self, instance: Awaiting, owner: type[Any]
-        ) -> Callable[P, AsyncIterator[T]]: ...
+        ) -> Callable[P, AsyncGenerator[T, None]]: ...
 
         def __get__(self, instance: object, owner: type[Any]) -> Any: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from types import NoneType
 from typing import Any, Protocol
 
 from attrs import field, frozen
@@ -15,7 +16,7 @@ from kinto_orm.models.conditions import Order
 from kinto_orm.models.fields import Field
 from kinto_orm.models.layout import SYSTEM, base_of_kinds, layout_of
 from kinto_orm.models.records import Record
-from kinto_orm.models.types import models_in
+from kinto_orm.models.types import is_composite, members_of, models_in, origin_of, plain
 
 
 class Names(Protocol):
@@ -138,4 +139,14 @@ def _leads(model: type[Any], steps: list[str]) -> bool:
     if spec is None or not rest:
         return first in _keys(model) and not rest
     inner = list(models_in(spec.kind))
-    return not inner or any(_leads(each, rest) for each in inner)
+    return any(_leads(each, rest) for each in inner) if inner else _may_hold(spec.kind)
+
+
+def _may_hold(kind: Any) -> bool:
+    """Tell whether a value of *kind* may be an object, of which nothing more is known."""
+    kinds = [plain(member) for member in members_of(kind)]
+    return any(
+        each is Any or origin_of(each) is dict or is_composite(each) or not isinstance(each, type)
+        for each in kinds
+        if each is not NoneType
+    )

@@ -178,8 +178,8 @@ class Condition(_Expression):
             return self.value
         if self.operator in ("in", "exclude"):
             return [self.field._wired(each, model) for each in self.value]
-        if self.operator in SEVERAL:
-            return self.field._wired(list(self.value), model)
+        if self.operator in SEVERAL:  # Of items, there may be fewer than in a value.
+            return self.field._wired(list(self.value), model, check=False)
         return self.field._wired(self.value, model)
 
     def _values(self) -> tuple[Any, ...]:

@@ -63,7 +63,9 @@ def become_attrs(cls: type[Any]) -> None:
     def transformed(_: type[Any], attributes: list[attrs.Attribute[Any]]) -> list[Any]:
         return with_links(links, _with_keys(cls, attributes))
 
-    attrs.define(cls, slots=False, kw_only=True, repr=False, field_transformer=transformed)
+    attrs.define(
+        cls, slots=False, kw_only=True, repr=False, eq=False, field_transformer=transformed
+    )
     _check_slots(cls)
     for name, (wrapper, _) in wrapped.items():
         if wrapper is not None:

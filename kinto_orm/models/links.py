@@ -169,21 +169,22 @@ def linked_class(field: Field[Any]) -> type[Record]:
         TypeError: If it has none.
     """
     kind = resolved_types(field._owner)[field._name]
-    found = _target(kind)
+    found = link_target(kind)
     if found is None:
         msg = f"{field!r} is no link, nor a list of links"
         raise TypeError(msg)
     return found
 
 
-def _target(kind: Any) -> type[Record] | None:
+def link_target(kind: Any) -> type[Record] | None:
+    """Return the class of the records that links in a type lead to; None if it has none."""
     arguments = get_args(kind)
     if get_origin(kind) is Link:
         (only,) = arguments
         parts = get_args(only) or (only,)
         linked: type[Record] = next(part for part in parts if part is not NoneType)
         return linked
-    return next((found for each in arguments if (found := _target(each)) is not None), None)
+    return next((found for each in arguments if (found := link_target(each)) is not None), None)
 
 
 def links_in(value: Any) -> Iterator[Link[Any]]:
@@ -196,6 +197,14 @@ def links_in(value: Any) -> Iterator[Link[Any]]:
     elif isinstance(value, (list, tuple, set, frozenset)):
         for item in value:
             yield from links_in(item)
+
+
+def links_of(record: Record) -> Iterator[tuple[str, Link[Any]]]:
+    """Give the links in the fields of *record*, each with the name of its field."""
+    for spec in type(record)._specs():
+        if spec.links:
+            for link in links_in(record.__dict__.get(spec.name)):
+                yield spec.name, link
 
 
 def with_links(names: set[str], attributes: list[attrs.Attribute[Any]]) -> list[Any]:

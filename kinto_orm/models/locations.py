@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from types import NoneType
 from typing import Any, Self, TypeVar, Union, get_args, get_origin
@@ -83,13 +83,14 @@ class Location:
         attribute: attrs.Attribute[Any] = getattr(attrs.fields(self._owner), self._name)
         return bool(attribute.metadata.get(METADATA, {}).get("null"))
 
-    def _wired(self, value: Any, model: type[Any] | None = None) -> Any:
+    def _wired(self, value: Any, model: type[Any] | None = None, *, check: bool = True) -> Any:
         """
         Return *value* as documents have it here.
 
         Args:
             value: A value.
             model: The class of the records, which may have a converter that its base has not.
+            check: Whether it must be a value that could be here.
 
         Raises:
             UnsendableValue: If it cannot be here.
@@ -107,12 +108,20 @@ class Location:
             wire = spec.encoded(value)
             for key in self._keys:
                 wire = wire[key]
+            if not self._keys and check:
+                _check_wire(spec.load, spec.kind, wire)
         except InvalidRequest:
             raise
         except Exception as error:
             msg = f"{self!r} cannot be compared with {value!r:.60}: {error}"
             raise UnsendableValue(msg) from error
         return wire
+
+
+def _check_wire(load: Callable[[Any], Any], kind: Any, wire: Any) -> None:
+    """Refuse what is no value of *kind*, but for numbers between integers."""
+    if not (isinstance(wire, float) and int in map(plain, members_of(kind))):
+        load(wire)
 
 
 def not_loaded(record: Any, name: str) -> NotLoaded:

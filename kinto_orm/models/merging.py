@@ -50,13 +50,27 @@ def _merged_object(
             result[key] = merged(value, old.get(key, _MISSING), new[key])
         elif key not in old:
             result[key] = value  # Not declared.
+    moved = _moved(written, old, new)
     # A default that was missing may stay so.
     added = {
-        key: value
+        key: moved.get(key, value)
         for key, value in new.items()
         if key not in written and not same(old.get(key, _MISSING), value)
     }
     return {**result, **added}
+
+
+def _moved(written: dict[str, Any], old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return what was written under keys that are gone, and is under others now, as it is."""
+    gone = [key for key in old if key not in new and key in written]
+    moved: dict[str, Any] = {}
+    for key, value in new.items():
+        if key not in old and key not in written:
+            origin = next((each for each in gone if same(old[each], value)), None)
+            if origin is not None:
+                gone.remove(origin)
+                moved[key] = written[origin]
+    return moved
 
 
 def _merged_list(written: list[Any], old: list[Any], new: list[Any]) -> list[Any]:

@@ -103,14 +103,15 @@ def complete(record: Record, document: Document, part: frozenset[str] | None = N
     record.__dict__["_document"] = {**before["_document"], **document}
     if part is None:
         del record.__dict__[PART]
-        record.__dict__.setdefault("extra", layout.undeclared(document))
+        given = record.__dict__.get("extra", {})
+        record.__dict__["extra"] = {**layout.undeclared(document), **given}
     else:
         record.__dict__[PART] = known | part
 
 
 def dump_part(record: Record, document: Document) -> Document:
     """Return *document*, which *record* stands for, with what was set without being loaded."""
-    part, written = part_of(record), record.__dict__["_document"]
+    part, written = part_of(record), record.__dict__["_document"] or {}
     assert part is not None
     tag = record._tag_field
     if tag and tag in written:  # Of a kind that no class has, it would be in `extra`.

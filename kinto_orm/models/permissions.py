@@ -299,6 +299,13 @@ def forget_permissions(record: Record) -> None:
         state["_permissions"] = Permissions(read=known.read, write=known.write)
 
 
+def outdate_permissions(record: Record) -> None:
+    """Have who holds the permissions of *record* notice that they are not its own any more."""
+    known: Permissions | None = record.__dict__.get("_permissions")
+    if known is not None:
+        known._held = None
+
+
 def adopt_permissions(record: Record, lists: Lists | None, sent: Lists | None = None) -> None:
     """
     Take *lists* as the permissions of *record* on the server; edits since they were *sent* stay.

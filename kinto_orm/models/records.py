@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, dataclass_transform
 from uuid import uuid4
 
 import attrs
@@ -26,6 +26,9 @@ from kinto_orm.models.permissions import Permissions, PermissionsAttribute, give
 from kinto_orm.models.specs import Spec
 from kinto_orm.models.types import Part, model_of
 from kinto_orm.patch_type import PatchType
+
+
+_MISSING: Final = object()
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field, embedded, link))
@@ -97,6 +100,20 @@ class Model:
                 other.__dict__[each.name] = deepcopy(state[each.name])
         return other
 
+    def __eq__(self, other: object) -> bool:
+        """Compare what attrs would; of records that were loaded in part, the same part must be."""
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        one, two = self.__dict__, other.__dict__
+        return all(
+            _compared(each, one.get(each.name, _MISSING))
+            == _compared(each, two.get(each.name, _MISSING))
+            for each in attrs.fields(type(self))
+            if each.eq
+        )
+
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
+
     def __repr__(self) -> str:
         """Return the expression that would make it, of what it has loaded."""
         shown = (
@@ -152,6 +169,12 @@ class Model:
         if kind is not None and model_of(kind) is type(self):
             return layout_of(kind).dump(self)
         return layout_of(type(self)).dump(self)
+
+
+def _compared(attribute: attrs.Attribute[Any], value: Any) -> Any:
+    """Return what stands for the *value* of a field in comparisons."""
+    key: Callable[[Any], Any] | None = getattr(attribute, "eq_key", None)
+    return value if key is None or value is _MISSING else key(value)
 
 
 class EmbeddedRecord(Model):

@@ -17,6 +17,7 @@ from kinto_orm.flow.json import same
 from kinto_orm.models.diagnosis import converted
 from kinto_orm.models.fields import METADATA
 from kinto_orm.models.forms import Form, form_of
+from kinto_orm.models.links import link_target
 from kinto_orm.models.merging import merged
 from kinto_orm.models.survival import survives
 from kinto_orm.models.types import members_of, origin_of, plain
@@ -38,6 +39,7 @@ class Spec:
         default: What a record has that is given none; `NOTHING` if one must be given.
         null: Whether None is kept as null.
         read_only: Whether a value stays what it was.
+        links: Whether there are links to other records in it.
         converter: What the values are kept by.
     """
 
@@ -50,6 +52,7 @@ class Spec:
     default: Any
     null: bool
     read_only: bool
+    links: bool
     converter: cattrs.Converter
     exact: bool = field(init=False)
 
@@ -139,6 +142,7 @@ def spec_of(model: type[Any], attribute: attrs.Attribute[Any]) -> Spec:
         default=attribute.default,
         null=bool(options.get("null")),
         read_only=bool(options.get("read_only")),
+        links=link_target(kind) is not None,
         converter=converter,
     )
 

@@ -14,9 +14,10 @@ from kinto_orm.client.endpoints.listing import next_page
 from kinto_orm.client.endpoints.objects import content
 from kinto_orm.client.endpoints.server import BATCH_LIMIT
 from kinto_orm.client.paths import checked, records_path
-from kinto_orm.exceptions import InvalidId, KintoException, ValidationError
+from kinto_orm.exceptions import InvalidId, KintoException, UnsupportedQuery, ValidationError
 from kinto_orm.flow import Document, Program, Request
 from kinto_orm.flow.batching import together_once
+from kinto_orm.models.binding import unbound
 from kinto_orm.models.fields import Field
 from kinto_orm.models.layout import load
 from kinto_orm.models.links import Link, linked_class, links_in
@@ -34,6 +35,29 @@ _LENGTH: Final = 4000
 
 #: Links to records of one class, by the ids of these.
 _Wanted: TypeAlias = dict[str, list[Link[Any]]]
+
+
+def check_links(select: Select) -> None:
+    """
+    Refuse links of classes that nothing leads to.
+
+    Raises:
+        UnsupportedQuery: If there are some.
+    """
+    reached: list[type[Any]] = [unbound(select.model)]
+    left = list(select.links)
+    while found := {id(each) for each in left if any(_is_related(each._owner, r) for r in reached)}:
+        reached += [linked_class(each) for each in left if id(each) in found]
+        left = [each for each in left if id(each) not in found]
+    if left:
+        named = ", ".join(each._shown for each in left)
+        msg = f"include({named}): no link that is included leads to such records"
+        raise UnsupportedQuery(msg)
+
+
+def _is_related(one: type[Any], other: type[Any]) -> bool:
+    """Tell whether a record of the *other* class may have the fields of *one*."""
+    return issubclass(other, one) or issubclass(one, other)
 
 
 def linked(

@@ -3,7 +3,9 @@ How a query is read: page after page.
 
 A session that has asked the same before sends along what the collection's timestamp was then.  If
 nothing in it has changed, the server answers 304, and the records that the session has are the
-answer.
+answer, if they are as they were then.  An answer is only remembered if the collection had been
+quiet for a while: a transaction that takes longer than a later one does not move the timestamp
+when it ends (docs/protocol.md, T2), so that what it wrote would never be seen.
 
 While a page is used, the next one may be under way.  If the session writes something in the
 meantime, that page may be older than what the session knows, and is asked for again.
@@ -15,6 +17,7 @@ import logging
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from attrs import frozen
@@ -28,7 +31,7 @@ from kinto_orm.models.layout import load
 from kinto_orm.models.parts import load_part
 from kinto_orm.models.records import Record
 from kinto_orm.query.items import Invalid, Tombstone
-from kinto_orm.query.linking import linked
+from kinto_orm.query.linking import check_links, linked
 from kinto_orm.query.selects import Select
 
 
@@ -45,6 +48,11 @@ _TRIES: Final = 5
 Loaded: TypeAlias = tuple[Document, frozenset[str] | None]
 
 
+#: How long nothing may have been written to a collection before an answer is remembered, in
+#: seconds.  Transactions that take longer are rare, and end in a time-out of most servers.
+QUIET: Final = 5.0
+
+
 @frozen
 class Answered:
     """
@@ -52,11 +60,11 @@ class Answered:
 
     Attributes:
         timestamp: The timestamp of the collection then, in milliseconds.
-        ids: The ids of the records, in order.
+        versions: The records, in order: the id of each, and its timestamp.
     """
 
     timestamp: str
-    ids: tuple[str, ...]
+    versions: tuple[tuple[str, int], ...]
 
 
 class Tracker(Protocol):
@@ -84,8 +92,14 @@ class Tracker(Protocol):
         """Return the record of the session that *document* stands for; None if it is to go."""
         ...
 
-    def _here(self, model: type[Any], ident: str) -> tuple[bool, Any]:
-        """Tell whether the session knows of a record, and return it; None if it is to go."""
+    def _here(
+        self,
+        model: type[Any],
+        ident: str,
+        part: frozenset[str] | None = None,
+        version: int | None = None,
+    ) -> tuple[bool, Any]:
+        """Tell whether the session has a record, as it is wanted; None if it is to go."""
         ...
 
     def _freshened(self, select: Select, documents: Sequence[Document]) -> Program[list[Loaded]]:
@@ -115,9 +129,11 @@ def everything(session: Tracker, select: Select) -> Program[list[Any]]:
 
     What links lead to is loaded at the end, for all pages together.
     """
+    check_links(select)
     for left in reversed(range(_TRIES if select.snapshot else 1)):
         try:
-            found = yield from collected(pages_of(session, select.with_(links=())))
+            bare = select.with_(links=(), only=select.part)
+            found = yield from collected(pages_of(session, bare))
         except SnapshotMoved:
             if not left:
                 raise
@@ -142,8 +158,8 @@ def pages_of(
     """
     if select.hopeless:
         return
-    before = session._recall(select) if _is_repeatable(select) else None
-    walk = _Walk(session, select, before)
+    check_links(select)
+    walk = _Walk(session, select)
     request: Request | None = walk.first()
     while request is not None:
         commits = session._commits
@@ -152,23 +168,25 @@ def pages_of(
             continue
         with session._guard if ahead else nullcontext():
             items = yield from walk.taken(request, response)
-        if items is None:  # It is as before, but the session has not all of it any more.
+        if items is None:  # It is as before, but the session has not all of it as it was then.
             request = walk.first()
             continue
-        yield Page([items] if whole else items, ahead)
+        for part in walk.parts(items, response):
+            yield Page([part] if whole else part, ahead)
         request = walk.following(request, response)
 
 
 class _Walk:
     """A way through the pages of a query."""
 
-    def __init__(self, session: Tracker, select: Select, before: Answered | None) -> None:
-        self._session, self._select, self._before = session, select, before
+    def __init__(self, session: Tracker, select: Select) -> None:
+        self._session, self._select = session, select
+        self._before = session._recall(select) if _is_repeatable(select) else None
         self._path = records_path(*session._place(select.model))
         self._left = select.limit
         self._gone = set[tuple[Any, str]]()
         self._timestamps = set[str]()
-        self._ids: list[str] | None = [] if _is_repeatable(select) else None
+        self._versions: list[tuple[str, int]] | None = [] if _is_repeatable(select) else None
 
     def first(self) -> Request:
         """Return the request for the first page."""
@@ -187,16 +205,36 @@ class _Walk:
                 " again, or read without snapshot()"
             )
             raise SnapshotMoved(msg, request=request, response=response)
-        documents: list[Document] = content(request, response)[: self._left]
-        if self._left is not None:
-            self._left -= len(documents)
-        self._timestamps.add(response.headers["etag"].removeprefix("W/").strip('"'))
+        documents: list[Document] = content(request, response)
+        self._timestamps.add(_timestamp(response))
         loaded = yield from self._session._freshened(self._select, documents)
-        items = list(_items(self._session, self._select, loaded))
+        items = self._kept(loaded)
         yield from linked(self._session, self._select, items, self._gone)
-        if self._ids is not None:
-            self._ids += [document["id"] for document in documents]
         return items
+
+    def _kept(self, loaded: Sequence[Loaded]) -> list[Any]:
+        """Return what *loaded* documents stand for, as many as are wanted yet."""
+        items: list[Any] = []
+        for document, item in _items(self._session, self._select, loaded):
+            if self._left is not None and self._left <= 0:
+                break
+            if item is None:
+                self._versions = None  # It is to go, which may be taken back.
+                continue
+            items.append(item)
+            if self._versions is not None:
+                self._versions.append((document["id"], document["last_modified"]))
+            if self._left is not None:
+                self._left -= 1
+        return items
+
+    def parts(self, items: list[Any], response: Response) -> Iterator[list[Any]]:
+        """Give *items* page by page; what was there before is in pages, too."""
+        size = self._select.page_size if response.status == 304 else None
+        if size is None:
+            yield items
+        else:
+            yield from (items[start : start + size] for start in range(0, len(items), size))
 
     def following(self, request: Request, response: Response) -> Request | None:
         """Return the request for the next page, if there is one."""
@@ -206,18 +244,24 @@ class _Walk:
         headers = {}
         if self._select.snapshot:
             headers = {"If-Match": etag(min(self._timestamps))}
-        request_ = None if is_enough else next_page(request, response, headers)
-        if request_ is None and self._ids is not None and len(self._timestamps) == 1:
-            answered = Answered(self._timestamps.pop(), tuple(self._ids))
+        following = None if is_enough else next_page(request, response, headers)
+        if following is None:
+            self._remember(response)
+        return following
+
+    def _remember(self, response: Response) -> None:
+        """Keep what was found, if it is of one moment, and nothing older can turn up."""
+        if self._versions is not None and len(self._timestamps) == 1 and _is_quiet(response):
+            answered = Answered(self._timestamps.pop(), tuple(self._versions))
             self._session._remember(self._select, answered)
-        return request_
 
     def _recalled(self) -> Program[list[Any] | None]:
         """Return the records that the query gave before; None if one is not here any more."""
         assert self._before is not None
         found = []
-        for ident in self._before.ids:
-            is_here, record = self._session._here(self._select.model, ident)
+        for ident, version in self._before.versions:
+            part = self._select.part
+            is_here, record = self._session._here(self._select.model, ident, part, version)
             if not is_here:
                 self._before = None
                 return None
@@ -227,16 +271,32 @@ class _Walk:
         return found
 
 
+def _timestamp(response: Response) -> str:
+    """Return the timestamp of a list, as digits."""
+    return response.headers["etag"].removeprefix("W/").strip('"')
+
+
+def _is_quiet(response: Response) -> bool:
+    """Tell whether the collection has not been written to for a while, by the server's clock."""
+    try:
+        now = parsedate_to_datetime(response.headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return False
+    return now - int(_timestamp(response)) / 1000 >= QUIET
+
+
 def _is_repeatable(select: Select) -> bool:
     """Tell whether what *select* gives is in the session afterwards."""
     return select.tracked and not select.deleted and select.on_invalid == "raise"
 
 
-def _items(session: Tracker, select: Select, loaded: Sequence[Loaded]) -> Iterator[Any]:
-    """Give what *loaded* documents stand for."""
+def _items(
+    session: Tracker, select: Select, loaded: Sequence[Loaded]
+) -> Iterator[tuple[Document, Any]]:
+    """Give each of the *loaded* documents, and what it stands for; None if that is to go."""
     for document, part in loaded:
         if select.deleted and document.get("deleted") is True:
-            yield Tombstone(document["id"], document["last_modified"])
+            yield document, Tombstone(document["id"], document["last_modified"])
             continue
         try:
             item = _record(session, select, document, part)
@@ -244,12 +304,12 @@ def _items(session: Tracker, select: Select, loaded: Sequence[Loaded]) -> Iterat
             if select.on_invalid == "raise":
                 raise
             if select.on_invalid == "keep":
-                yield Invalid(document["id"], document["last_modified"], document, error)
+                stamp = document["last_modified"]
+                yield document, Invalid(document["id"], stamp, document, error)
             else:
                 logger.warning("left out: %s", error)
         else:
-            if item is not None:
-                yield item
+            yield document, item
 
 
 def _record(

@@ -75,6 +75,14 @@ class Select:
     links: tuple[Field[Any], ...] = field(default=(), eq=_places)
 
     @property
+    def part(self) -> frozenset[str] | None:
+        """Return the names of the fields to load, links to be followed included; None for all."""
+        if self.only is None:
+            return None
+        own = unbound(self.model)
+        return self.only | {each._name for each in self.links if issubclass(own, each._owner)}
+
+    @property
     def hopeless(self) -> bool:
         """Tell whether nothing can match, so that the server need not be asked."""
         return any(map(is_hopeless, self.conditions)) or _tags(self.model) == []
@@ -87,7 +95,7 @@ class Select:
         """Return the query string of the request for the first page."""
         params = self._filters()
         params.append(("_sort", sorting(self.orders)))
-        if self.only is not None:
+        if self.part is not None:
             params.append(("_fields", ",".join(self._fields())))
         sizes = [size for size in (self.limit, self.page_size) if size is not None]
         if sizes:
@@ -106,9 +114,22 @@ class Select:
             filters.append(("_since", f'"{since}"'))
         if self.before is not None:
             filters.append(("_before", f'"{self.before}"'))
-        if not self.deleted and any(name.strip() in _MOMENTS for name, _ in filters):
-            filters.append(("not_deleted", "true"))  # Tombstones would come with it (T5).
+        if any(name.strip() in _MOMENTS for name, _ in filters):
+            self._check_flag()
+            if not self.deleted:
+                filters.append(("not_deleted", "true"))  # Tombstones would come with it (T5).
         return distinct(filters)
+
+    def _check_flag(self) -> None:
+        """Refuse moments where a live record may look like a tombstone."""
+        kinds = [self.model, *(each for each in self.model._tags.values())]
+        if any("deleted" in layout_of(each).declared for each in kinds):
+            msg = (
+                f"{self.model.__name__} has a key 'deleted', by which Kinto tells tombstones in"
+                " lists by time: its records could not be told from these. Read all of them, and"
+                " compare last_modified here"
+            )
+            raise UnsupportedQuery(msg)
 
     def _check_deleted(self, filters: list[tuple[str, str]]) -> None:
         """Refuse what would hide tombstones: these have no fields (T5)."""
@@ -124,9 +145,9 @@ class Select:
             raise UnsupportedQuery(msg)
 
     def _fields(self) -> list[str]:
-        assert self.only is not None
+        assert self.part is not None
         specs = {spec.name: spec.key for spec in layout_of(self.model).specs}
-        keys = sorted(specs[name] for name in self.only)
+        keys = sorted(specs[name] for name in self.part)
         if self.model._tag_field:
             keys.append(self.model._tag_field)
         if self.deleted:

@@ -10,6 +10,7 @@ commit; so does what was there before.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any, TypeAlias
 
 from attrs import define, field
@@ -58,7 +59,7 @@ class Bulk(Loading):
             before = dict(entry.record.__dict__)
             try:
                 for name, value in values.items():
-                    setattr(entry.record, name, value)
+                    setattr(entry.record, name, _own(value))
                 return self._change(entry, target_of(entry.record))
             except Exception:
                 entry.record.__dict__.update(before)
@@ -118,7 +119,8 @@ class Bulk(Loading):
             try:
                 change = changing(entry)
                 check([change])
-            except (KintoException, ValueError, TypeError) as error:
+                self._check_links(entry)
+            except Exception as error:  # noqa: BLE001 (whatever a validator may raise)
                 self.note(_refused(self._change(entry, entry.loaded), error))
                 continue
             if change.is_one:
@@ -131,6 +133,11 @@ class Bulk(Loading):
             before = len(self._outcomes)
             yield from carried_out(plan, self)
             plan = planned(superseding(self._outcomes[before:]), limit)
+
+
+def _own(value: Any) -> Any:
+    """Return *value* for one record alone: no two may share a list.  A record is linked to."""
+    return value if isinstance(value, Record) else deepcopy(value)
 
 
 def _refused(change: Change, error: Exception) -> Outcome:

@@ -8,9 +8,10 @@ from typing import Any, Final, TypeVar
 
 from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow import Document, Program
+from kinto_orm.models.binding import unbound
 from kinto_orm.models.layout import load
 from kinto_orm.models.parts import complete, load_part, part_of
-from kinto_orm.models.permissions import Lists, adopt_permissions
+from kinto_orm.models.permissions import Lists, adopt_permissions, outdate_permissions
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import PatchType
 from kinto_orm.query.reading import Answered, Loaded
@@ -71,18 +72,18 @@ class Loading(UnitOfWork):
             self._complete(entry, document, part)
         elif _is_newer(document, before) and entry.is_clean and _covers(part, entry.record):
             fresh = _made(model, document, part)
-            if type(fresh) is not type(entry.record):  # Of another kind now: another object.
+            if unbound(type(fresh)) is not unbound(type(entry.record)):  # Of another kind now.
                 self._known.drop(entry.record)
                 return self._loaded(model, key, document, part, permissions)
             self._replace(entry, fresh, document)
         known = (entry.loaded or {}).get("last_modified")
         if permissions is not None and known == document.get("last_modified"):
             adopt_permissions(entry.record, permissions)
-        record = entry.record
-        if not isinstance(record, model):
+        record: Any = entry.record
+        if not _is_a(record, model):
             msg = f"{key} is a {type(record).__name__}, not a {model.__name__}"
             raise InvalidRequest(msg)
-        return record
+        return record  # type: ignore[no-any-return]
 
     def _loaded(
         self,
@@ -108,17 +109,39 @@ class Loading(UnitOfWork):
     ) -> None:
         """Have the record of *entry* be as *fresh*, whatever was to become of it."""
         adopt_permissions(fresh, permissions)
+        outdate_permissions(entry.record)
         entry.record.__dict__.clear()
         entry.record.__dict__.update(fresh.__dict__)
         entry.loaded, entry.wanted = document, True
         entry.outdate()
 
-    def _here(self, model: type[Any], ident: str) -> tuple[bool, Any]:
-        """Tell whether the session knows of a record, and return it; None if it is to go."""
+    def _here(
+        self,
+        model: type[Any],
+        ident: str,
+        part: frozenset[str] | None = None,
+        version: int | None = None,
+    ) -> tuple[bool, Any]:
+        """
+        Tell whether the session has a record, as it is wanted, and return it; None if it is to go.
+
+        Args:
+            model: Its class.
+            ident: Its id.
+            part: The names of the fields that are wanted; None for all.
+            version: The timestamp that it must have, unless it has local changes.
+        """
         entry = self._known.find(self._key(model, ident))
-        if entry is None or not isinstance(entry.record, model):
+        if entry is None or not _is_a(entry.record, model):
             return False, None
-        return True, entry.record if entry.wanted else None
+        if not entry.wanted:
+            return True, None
+        if not _covers_all(part_of(entry.record), part):
+            return False, None
+        known = (entry.loaded or {}).get("last_modified")
+        if version not in (None, known) and entry.is_clean:
+            return False, None
+        return True, entry.record
 
     def _freshened(self, select: Select, documents: Sequence[Document]) -> Program[list[Loaded]]:
         """
@@ -127,14 +150,15 @@ class Loading(UnitOfWork):
         A part of a newer version does not do for a record that has more than that: it is read
         as a whole.
         """
-        if select.only is None or not select.tracked:
-            return [(document, select.only) for document in documents]
+        part = select.part
+        if part is None or not select.tracked:
+            return [(document, part) for document in documents]
         place = self._place(select.model)
         keys = {document["id"]: Key(*place, document["id"]) for document in documents}
         stale = [
             keys[document["id"]]
             for document in documents
-            if self._is_stale(keys[document["id"]], document, select.only)
+            if self._is_stale(keys[document["id"]], document, part)
         ]
         sights = yield from looked_up(stale)
         found = dict(zip((key.id for key in stale), sights, strict=True))
@@ -144,7 +168,7 @@ class Loading(UnitOfWork):
             if isinstance(sight, Stored):
                 loaded.append((sight.document, None))
             elif sight is document:
-                loaded.append((document, select.only))
+                loaded.append((document, part))
             elif isinstance(sight, Exception):
                 raise sight
         return loaded
@@ -176,13 +200,18 @@ class Loading(UnitOfWork):
     def _question(self, select: Select) -> tuple[Any, ...]:
         """Return what has the same answer, as long as nothing changes."""
         place = self._place(select.model)
-        return (select.model, place, select.only, select.limit, *select.params())
+        return (select.model, place, select.part, select.limit, *select.params())
 
 
 def _made(model: type[R], document: Document, part: frozenset[str] | None) -> R:
     """Return the record that *document*, or a part of it, stands for."""
     made: R = load(model, document) if part is None else load_part(model, document, part)
     return made
+
+
+def _is_a(record: Record, model: type[Any]) -> bool:
+    """Tell whether *record* is one of *model*, wherever that is bound: its key says where it is."""
+    return isinstance(record, unbound(model))
 
 
 def _is_newer(document: Document, version: int | None) -> bool:

@@ -281,7 +281,7 @@ def seen(write: Write, found: Stored | None) -> Outcome | None:
 
 def _conflict(write: Write, found: Stored | None) -> Outcome:
     change = write.change
-    remote = None if found is None else known_part(found.document, change.keys)
+    remote = None if found is None else found.document
     fields = clashing(change.base or {}, change.target or {}, remote or {})
     what = {"create": "created", "update": "changed", "delete": "changed"}[change.action]
     happened = f"was {what} elsewhere" if remote is not None else "was deleted elsewhere"

@@ -20,11 +20,13 @@ from kinto_orm.exceptions import (
 )
 from kinto_orm.flow import Awaiting, Blocking, Program, Request, Response, operation
 from kinto_orm.flow.refusals import missing_of
+from kinto_orm.models.binding import unbound
 from kinto_orm.models.layout import base_of_kinds, load
 from kinto_orm.models.parts import part_of
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import MergePatch, PatchType
-from kinto_orm.query.queries import AsyncQuery, Query, QueryBase, select_of
+from kinto_orm.query.queries import AsyncQuery, Query, QueryBase
+from kinto_orm.query.questions import select_of
 from kinto_orm.session.attaching import Attaching
 from kinto_orm.session.identity import Entry, Key
 from kinto_orm.session.outcomes import carried_out, looked_up, seen, superseding
@@ -92,14 +94,21 @@ class SessionBase(Attaching):
             return None
         if entry is None or part_of(entry.record) is not None:
             stored = yield from self._read(key)
-            if stored is not None:
-                return self._take(model, stored.document, None, stored.permissions)
-            if entry is None:
+            if stored is None:
                 return None
-        if not isinstance(entry.record, model):
-            msg = f"{key} is a {type(entry.record).__name__}, not a {model.__name__}"
+            found = self._take(model, stored.document, None, stored.permissions)
+            if found is not None and part_of(found) is not None:
+                msg = (
+                    f"{type(found).__name__} {key} was loaded in part and changed here, and changed"
+                    " elsewhere since: refresh it"
+                )
+                raise InvalidRequest(msg)
+            return found
+        record: Any = entry.record
+        if not isinstance(record, unbound(model)):
+            msg = f"{key} is a {type(record).__name__}, not a {model.__name__}"
             raise InvalidRequest(msg)
-        return entry.record
+        return record
 
     def _read(self, key: Key) -> Program[Stored | None]:
         """Return the record under *key* as the server has it, or None if there is none."""
@@ -126,7 +135,7 @@ class SessionBase(Attaching):
                 msg = f"there is no {type(record).__name__} {entry.key} (any more)"
                 raise RecordNotFound(msg)
             fresh = load(base_of_kinds(type(record)), stored.document)
-            if type(fresh) is not type(record):
+            if unbound(type(fresh)) is not unbound(type(record)):
                 msg = f"{entry.key} is a {type(fresh).__name__} now: expunge it and get it again"
                 raise InvalidRequest(msg)
             self._replace(entry, fresh, stored.document, stored.permissions)

@@ -80,7 +80,9 @@ def adopt(
         What the record is compared with from now on: of one that was loaded in part, that part.
     """
     if sent is not None:
-        take_over(record, sent, known_part(stored.document, keys_of(record)))
+        keys = keys_of(record)
+        known = None if keys is None else keys | sent.keys()
+        take_over(record, sent, known_part(stored.document, known))
     if part_of(record) is None:
         adopt_document(record, stored.document)
     else:

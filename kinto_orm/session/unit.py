@@ -16,6 +16,7 @@ from kinto_orm.exceptions import (
 )
 from kinto_orm.flow import Document
 from kinto_orm.models.collections import collection_of
+from kinto_orm.models.links import links_of
 from kinto_orm.models.parts import keys_of
 from kinto_orm.models.permissions import all_permissions, forget_permissions, permission_changes
 from kinto_orm.models.records import Record
@@ -152,8 +153,10 @@ class UnitOfWork:
         for entry in self._known:
             if entry.wanted:
                 self._check_id(entry)
+                self._check_whole(entry)
                 change = self._change(entry, target_of(entry.record))
                 if change.is_one:
+                    self._check_links(entry)
                     yield change
             elif entry.loaded is not None:
                 yield self._change(entry, None)
@@ -179,6 +182,30 @@ class UnitOfWork:
             msg = (
                 f"{type(record).__name__} {entry.key} was given the id {record.id!r}: an id cannot"
                 " be changed. Add a new record and delete this one"
+            )
+            raise InvalidRequest(msg)
+
+    def _check_whole(self, entry: Entry) -> None:
+        """Refuse to create a record of which only a part is known."""
+        record = entry.record
+        if entry.loaded is None and keys_of(record) is not None:
+            msg = (
+                f"{type(record).__name__} {entry.key} cannot be created: it was loaded in part, and"
+                " has been deleted since, so that the rest of it is lost. Expunge it, and add a new"
+                " record"
+            )
+            raise InvalidRequest(msg)
+
+    def _check_links(self, entry: Entry) -> None:
+        """Refuse links to records that are on no server, and are not about to be created."""
+        record = entry.record
+        for name, link in links_of(record):
+            target = link.record_or(None)
+            if target is None or target.last_modified is not None or target in self:
+                continue
+            msg = (
+                f"{type(record).__name__} {entry.key}: {name} leads to {target!r}, which is new:"
+                " add it to the session, too"
             )
             raise InvalidRequest(msg)
 

@@ -57,6 +57,7 @@ class Awaiting:
     connections: int = 200
     _http: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
+    _begun: set[asyncio.Task[Any]] = field(factory=set, init=False, repr=False)
     _sign: Any = field(init=False, repr=False)
     _way: Any = field(default=None, init=False, repr=False)
 
@@ -88,12 +89,22 @@ class Awaiting:
     def begin(self, step: Step) -> asyncio.Task[Any]:
         """Begin to make *step* in another task."""
         task = asyncio.ensure_future(self.perform(step))
-        # If its reader goes away, nobody asks how it ended: that is no reason to complain.
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._begun.add(task)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        """Forget *task*: if its reader has gone away, it does not matter how it ended."""
+        self._begun.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     async def close(self) -> None:
         """Close the connections."""
+        begun = list(self._begun)
+        for task in begun:
+            task.cancel()  # Otherwise, one that has not started yet would open connections again.
+        await asyncio.gather(*begun, return_exceptions=True)
         http, self._http = self._http, None
         if http is not None and http is not self.session:
             await http.close()

@@ -120,6 +120,21 @@ def test_in_a_session(app: App) -> None:
     assert session.query(live).filter(text="live").one() is one
 
 
+def test_the_same_place_said_otherwise(app: App) -> None:
+    """A class that is bound to the client's own bucket has the records of the class itself."""
+
+    class Plain(Record, collection="todos"):
+        text: Field[str] = field(default="")
+
+    app.create([{"id": "a", "text": "x"}])
+    session = app.session()
+    record = session.get(Plain, "a")
+    there = Plain.at(bucket=app.bucket)
+    assert session.get(there, "a") is record
+    assert session.query(there).all() == [record]
+    session.refresh(record)
+
+
 def test_kinds_in_a_session(app: App) -> None:
     """Kinds of record can be refreshed and queried elsewhere, too."""
     shapes = Shape.at(bucket=app.bucket, collection="todos")

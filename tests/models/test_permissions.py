@@ -20,7 +20,12 @@ from kinto_orm import (
     field,
 )
 from kinto_orm.exceptions import InvalidRequest
-from kinto_orm.models.permissions import permission_changes, permitted, principal
+from kinto_orm.models.permissions import (
+    outdate_permissions,
+    permission_changes,
+    permitted,
+    principal,
+)
 
 
 class Note(Record, collection="notes"):
@@ -137,6 +142,14 @@ class TestPermissions:
         assert permissions.read == {"account:a", "account:b", "account:c"}
         assert permissions.write == {"account:d", "account:me"}
         assert set(permissions._changes()) == {"read", "write"}
+
+    def test_held_ones(self) -> None:
+        """Who holds the permissions of a record that was loaded anew notices."""
+        note = Note(permissions=Permissions(read=[Everyone]))
+        held = note.permissions
+        outdate_permissions(note)
+        with pytest.raises(NotLoaded):
+            held.read.add("account:ann")
 
     def test_copies(self) -> None:
         """A copy of a record has permissions of its own."""

@@ -13,7 +13,7 @@ from faults import FaultProxy
 from kinto_orm import CommitError, Conflict, ConflictError, Field, Record, ValidationError, field
 from kinto_orm.exceptions import InvalidRequest, UnsupportedQuery
 
-from .models import Post, posts
+from .models import Person, Post, posts
 
 
 def session_with(app: App, count: int, client: Any = None) -> Any:
@@ -97,6 +97,28 @@ class TestUpdate:
         session.commit()
         assert app.stored()["p1"]["title"] == "more"
 
+    def test_each_has_its_own(self, app: App) -> None:
+        """A list that is given to many records is not one list for all of them."""
+        session = session_with(app, 3)
+        one, other, _ = session.query(Post).all()
+        given = ["x"]
+        session.query(Post).update(tags=given)
+        one.tags.append("y")
+        assert session.dirty == (one,)
+        assert (other.tags, given) == (["x"], ["x"])
+        session.commit()
+        ann = Person(id="ann", name="Ann")
+        app.create([{"id": "ann", "name": "Ann"}], "people")
+        session.query(Post).update(author=session.get(Person, "ann"))
+        assert one.author == ann.id
+        assert one.author.record is other.author.record
+
+    def test_untracked(self, app: App) -> None:
+        """Whether the query keeps records makes no difference."""
+        session = session_with(app, 3)
+        assert len(session.query(Post).untracked().update(stars=9).updated) == 3
+        assert len(session.query(Post).untracked().delete().deleted) == 3
+
     def test_what_cannot_be_said(self, app: App) -> None:
         """Fields that there are not, or that are Kinto's, are refused before anything is sent."""
         query = app.session().query(Post)
@@ -122,6 +144,28 @@ class TestUpdate:
         assert "Bounded" in str(caught.value)
         assert "stars" in str(caught.value)
         assert session.writes == []
+
+    def test_whatever_a_validator_raises(self, app: App) -> None:
+        """An error of any kind is told of its record; no record is left half changed."""
+
+        def odd(_: Any, __: Any, value: int) -> None:
+            if value == 7:
+                raise ZeroDivisionError
+
+        class Odd(Record, collection="todos"):
+            title: Field[str]
+            stars: Field[int] = field(default=0, validator=odd)
+            fixed: Field[str] = field(default="", read_only=True)
+
+        session = session_with(app, 2)
+        records = session.query(Odd).all()
+        with pytest.raises(CommitError) as caught:
+            session.query(Odd).update(title="new", stars=7)
+        assert len(caught.value.result.errors) == 2
+        assert [record.title for record in records] == ["title 0", "title 1"]
+        assert not session.dirty
+        with pytest.raises(TypeError, match="cannot change fixed: read-only"):
+            session.query(Odd).update(fixed="x")
 
     def test_uncommitted_changes(self, app: App) -> None:
         """A session with changes of its own in the collection has to commit them first."""

@@ -22,7 +22,7 @@ from kinto_orm import (
     Session,
     link,
 )
-from kinto_orm.exceptions import UnsupportedQuery, ValidationError
+from kinto_orm.exceptions import InvalidRequest, UnsupportedQuery, ValidationError
 from kinto_orm.models.layout import load
 
 from .models import Person, Post
@@ -157,8 +157,9 @@ class TestInclude:
         assert post.author.record.name == "Ann"
         assert post.author.record not in session
 
-    def test_again(self, session: Any) -> None:
+    def test_again(self, session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         """Asked again, it costs one 304, and what is linked is there."""
+        monkeypatch.setattr("kinto_orm.query.reading.QUIET", -60)
         query = session.query(Post).filter(Post.id == "p1").include(Post.author)
         (post,) = query.all()
         asked = len(session.sent)
@@ -185,6 +186,19 @@ class TestInclude:
             query.all()
         (post,) = query.on_invalid("skip").all()
         assert not post.author.is_loaded
+
+    def test_records_in_part(self, session: Any) -> None:
+        """The link is loaded with the fields that were asked for, and leads to a whole record."""
+        session.query(Person).only(Person.name).all()
+        query = session.query(Post).filter(id="p1").only(Post.title).include(Post.author)
+        (post,) = query.all()
+        assert post.author.record.boss == "bob"
+
+    def test_what_nothing_leads_to(self, session: Any) -> None:
+        """A link of records that no other link leads to is refused."""
+        with pytest.raises(UnsupportedQuery, match=r"include\(Person.boss\): no link"):
+            session.query(Post).include(Person.boss).all()
+        session.query(Post).include(Person.boss).include(Post.author).all()
 
     def test_what_cannot_be_included(self, session: Any) -> None:
         """What is no link is refused."""
@@ -214,6 +228,23 @@ class TestConditions:
         assert [post.id for post in found] == ["p0", "p1"]
         assert [post.id for post in session.query(Post).filter(author=cid)] == ["p1"]
         assert [post.id for post in session.query(Post).filter(Post.author == None)] == ["p3"]  # noqa: E711
+
+
+class TestNewRecords:
+    """Links to records that are not on the server."""
+
+    def test_a_record_that_was_not_added(self, app: App) -> None:
+        """A link to a new record that nobody added is refused before anything is sent."""
+        app.create([], "people")
+        session = app.session()
+        dan = Person(id="dan", name="Dan")
+        session.add(Post(id="p", title="x", author="ann", readers=[Link(dan)]))
+        with pytest.raises(InvalidRequest, match=r"readers leads to Person\(id='dan'.*add it"):
+            session.commit()
+        assert session.writes == []
+        session.add(dan)
+        session.commit()
+        assert app.stored("people").keys() == {"dan"}
 
 
 class Left(Record, collection="todos"):

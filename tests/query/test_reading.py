@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from psycopg2 import connect
+
 from apps import COMBINATIONS, App
 from kinto_orm import (
+    AsyncClient,
+    AsyncSession,
     Conflict,
     ConflictError,
+    Field,
     Invalid,
     NotLoaded,
     Record,
     Tombstone,
     ValidationError,
+    field,
 )
-from kinto_orm.exceptions import SnapshotMoved, UnsupportedQuery
+from kinto_orm.exceptions import (
+    InvalidRequest,
+    MultipleRecordsFound,
+    SnapshotMoved,
+    UnsupportedQuery,
+)
+from server.collisions import database_url
 
 from .models import Person, Post, posts
+
+
+#: A record that is being created; the server's trigger gives it a timestamp.
+SLOW = """
+    INSERT INTO objects (id, parent_id, resource_name, last_modified, data, deleted)
+    VALUES ('slow', %(parent)s, 'record', NULL, '{"title": "slow"}'::JSONB, FALSE)
+"""
 
 
 def session_with(app: App, count: int = 6) -> Any:
@@ -72,6 +92,31 @@ class TestPages:
         assert other.title == "changed"
         assert not session.dirty
 
+    @pytest.mark.parametrize("app", COMBINATIONS[1:2], indirect=True)
+    def test_leaving_early_and_closing(self, app: App) -> None:
+        """A page that was asked for, and is not wanted any more, opens no connection."""
+        app.create(posts(4))
+
+        async def leave() -> None:
+            client = AsyncClient(server_url=app.server.url, auth=app.server.auth, bucket=app.bucket)
+            async with client, AsyncSession(client) as session:
+                async for _ in session.query(Post).page_size(2):
+                    break
+            assert client._port._http is None
+            assert not client._port._begun
+
+        app.run(leave())
+
+    def test_records_that_are_to_go(self, app: App) -> None:
+        """They do not count: others come in their place."""
+        session = session_with(app, 4)
+        session.delete(session.get(Post, "p0"))
+        assert session.query(Post).first().id == "p1"
+        assert [post.id for post in session.query(Post).limit(2)] == ["p1", "p2"]
+        assert [post.id for post in session.query(Post).limit(2).page_size(1)] == ["p1", "p2"]
+        with pytest.raises(MultipleRecordsFound):
+            session.query(Post).one()
+
     def test_untracked(self, app: App) -> None:
         """Records that are not tracked are new objects, as the server has them."""
         session = session_with(app)
@@ -116,6 +161,30 @@ class TestMoments:
         assert query.only(Post.title).all()[1] == Tombstone("p1", timestamp)
         assert query.since(timestamp - 1).all() == [Tombstone("p1", timestamp)]
         assert session.query(Post).timestamp() == timestamp
+
+    def test_counting_tombstones(self, app: App) -> None:
+        """Kinto does not count them: whether there is one can be told, how many is refused."""
+        session = session_with(app, 2)
+        moment = session.query(Post).timestamp()
+        query = session.query(Post).with_deleted().since(moment)
+        assert not query.exists()
+        app.raw.delete_record(id="p1")
+        assert query.exists()
+        assert not session.query(Post).since(moment).exists()
+        with pytest.raises(UnsupportedQuery, match="counts no tombstones"):
+            query.count()
+
+    def test_a_field_that_looks_like_a_tombstone(self, app: App) -> None:
+        """A class with a key *deleted* cannot be asked for by time."""
+
+        class Soft(Record, collection="todos"):
+            gone: Field[bool] = field(default=False, key="deleted")
+
+        query = app.session().query(Soft)
+        for asked in (query.since(1), query.with_deleted(), query.filter(Soft.last_modified > 1)):
+            with pytest.raises(UnsupportedQuery, match="Soft has a key 'deleted'"):
+                asked.all()
+        assert query.filter(Soft.gone == True).all() == []  # noqa: E712
 
     def test_tombstones_have_no_fields(self, app: App) -> None:
         """A filter that would hide tombstones is refused, with the reason."""
@@ -253,8 +322,40 @@ class TestValues:
         assert post in other
 
 
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take a collection that was just written to for one that is not written to."""
+    monkeypatch.setattr("kinto_orm.query.reading.QUIET", -60)
+
+
+class TestBusyCollections:
+    """Queries of what is being written to."""
+
+    def test_nothing_is_remembered(self, app: App) -> None:
+        """Shortly after a write, answers are read as a whole each time."""
+        session = session_with(app, 3)
+        session.query(Post).all()
+        session.query(Post).all()
+        assert [request.headers for request in session.sent] == [{}, {}]
+
+    @pytest.mark.parametrize("app", COMBINATIONS[2:], indirect=True)
+    def test_a_slow_transaction(self, app: App) -> None:
+        """What a transaction writes that ends after a later one is seen when it has ended (T2)."""
+        app.create(posts(1))
+        session = app.session()
+        with closing(connect(database_url(app.server))) as slow, slow.cursor() as cursor:
+            place = {"parent": f"/buckets/{app.bucket}/collections/todos"}
+            cursor.execute(SLOW, place)
+            app.raw.create_record(id="fast", data={"title": "fast"})
+            assert {post.id for post in session.query(Post)} == {"p0", "fast"}
+            slow.commit()
+        for _ in range(2):
+            assert {post.id for post in session.query(Post)} == {"p0", "fast", "slow"}
+
+
+@pytest.mark.usefixtures("quiet")
 class TestConditionalReads:
-    """A query that was asked before."""
+    """A query that was asked before, of a collection that is not written to."""
 
     def test_one_304(self, app: App) -> None:
         """It costs one request without an answer's body while nothing has changed."""
@@ -292,6 +393,35 @@ class TestConditionalReads:
         assert [post.id for post in session.query(Post).all()] == ["p0", "p2"]
         session.clear()
         assert len(session.query(Post).all()) == 3
+
+    def test_what_was_refused_is_caught_up(self, app: App) -> None:
+        """A record that was dirty when a newer version was read is read again when it is not."""
+        session = session_with(app, 2)
+        post, other = session.query(Post).all()
+        post.title = "mine"
+        session.delete(other)
+        app.raw.patch_record(id="p0", data={"stars": 7})
+        app.raw.patch_record(id="p1", data={"stars": 8})
+        assert session.query(Post).all() == [post]
+        post.title = "title 0"
+        session.add(other)
+        assert [each.stars for each in session.query(Post).all()] == [7, 8]
+
+    def test_a_part_is_not_the_whole(self, app: App) -> None:
+        """Records that were loaded in part meanwhile are loaded as a whole again."""
+        session = session_with(app, 2)
+        session.query(Post).all()
+        session.expunge(session.get(Post, "p0"))
+        session.query(Post).only(Post.title).all()
+        assert [post.stars for post in session.query(Post).all()] == [0, 1]
+
+    def test_pages_have_their_size(self, app: App) -> None:
+        """The pages are as large as the first time."""
+        session = session_with(app, 5)
+        query = session.query(Post).page_size(2)
+        assert [len(page) for page in query.pages()] == [2, 2, 1]
+        assert [len(page) for page in query.pages()] == [2, 2, 1]
+        assert len(session.sent) == 4
 
     def test_local_edits_stay(self, app: App) -> None:
         """An answer that has not changed does not undo an edit."""
@@ -376,6 +506,72 @@ class TestOnly:
         with pytest.raises(TypeError, match="no field 'name'"):
             query.only(Person.name)
 
+    def test_extra(self, app: App) -> None:
+        """What is set besides the fields is written, and what is there stays."""
+        app.create([{"id": "p0", "title": "x", "one": 1, "two": {"a": None}}])
+        session = app.session()
+        post = session.query(Post).only(Post.title).one()
+        post.extra = {"three": 3}
+        for _ in range(2):
+            session.commit()
+            assert not session.dirty
+            stored = app.stored()["p0"]
+            del stored["last_modified"]
+            assert stored == {"id": "p0", "title": "x", "one": 1, "two": {"a": None}, "three": 3}
+        assert post.extra == {"one": 1, "two": {"a": None}, "three": 3}
+
+    def test_it_is_not_created_again(self, app: App) -> None:
+        """A record of which only a part is known is not created from that part."""
+        app.create(posts(1))
+        session = app.session()
+        post = session.query(Post).only(Post.stars).one()
+        session.delete(post)
+        session.commit()
+        session.add(post)
+        with pytest.raises(InvalidRequest, match="p0 cannot be created: it was loaded in part"):
+            session.commit()
+        assert app.stored() == {}
+
+    def test_comparing(self, app: App) -> None:
+        """Records are equal if they have the same part, and that is equal."""
+        app.create(posts(2))
+        one, other = app.session(), app.session()
+        part = one.query(Post).only(Post.title).filter(id="p0").one()
+        assert part == other.query(Post).only(Post.title).filter(id="p0").one()
+        whole = app.session().get(Post, "p0")
+        assert part != whole
+        assert [whole].count(part) == 0
+
+    def test_properties(self, app: App) -> None:
+        """A property that needs a field which was not loaded says which, and hides nothing."""
+
+        class Shouting(Record, collection="todos"):
+            title: Field[str]
+            stars: Field[int] = field(default=0)
+
+            @property
+            def loud(self) -> str:
+                return self.title.upper()
+
+        app.create(posts(1))
+        part = app.session().query(Shouting).only(Shouting.stars).one()
+        for name in ("loud", "title"):
+            with pytest.raises(NotLoaded, match="title was not loaded"):
+                getattr(part, name, "a default")
+
+    def test_get_has_all(self, app: App) -> None:
+        """A record is not given in part by `get`: None if it is gone, an error if it is dirty."""
+        app.create(posts(2))
+        session = app.session()
+        one, other = session.query(Post).only(Post.title).all()
+        app.raw.delete_record(id="p0")
+        assert session.get(Post, "p0") is None
+        other.title = "mine"
+        app.raw.patch_record(id="p1", data={"stars": 9})
+        with pytest.raises(InvalidRequest, match="p1 was loaded in part and changed here"):
+            session.get(Post, "p1")
+        assert one.title == "title 0"
+
     def test_what_was_not_loaded_cannot_be_removed(self, app: App) -> None:
         """None for a field that was not loaded says nothing that could be sent."""
         app.create(posts(1))
@@ -397,7 +593,14 @@ class TestOnly:
         (conflict,) = caught.value.exceptions
         assert isinstance(conflict, Conflict)
         assert conflict.fields == ()
-        assert "note" not in (conflict.remote or {})
+        assert (conflict.remote or {})["note"] == "theirs"
+        post.stars = 3  # Not loaded: whether it was changed, nobody knows.
+        app.raw.patch_record(id="p0", data={"stars": 5})
+        with pytest.raises(ConflictError) as caught:
+            session.commit()
+        (conflict,) = caught.value.exceptions
+        assert isinstance(conflict, Conflict)
+        assert conflict.fields == ("stars",)
 
     def test_kinds(self, app: App) -> None:
         """The tag comes with it, so that each kind is its class; an unknown one is kept."""

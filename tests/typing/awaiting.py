@@ -1,6 +1,6 @@
 """Clients, sessions and queries that await."""
 
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, assert_type
 
 from declared import Todo
@@ -73,7 +73,7 @@ async def queries(session: AsyncSession) -> None:
     assert_type(await query.first(), Todo | None)
     assert_type(await query.one(), Todo)
     assert_type(await query.count(), int)
-    assert_type(query.stream(), AsyncIterator[Todo])
+    assert_type(query.stream(), AsyncGenerator[Todo, None])
     assert_type([todo.title async for todo in query], list[str])
 
     query.all()[0]  # E

@@ -1,6 +1,6 @@
 """Clients, sessions and queries that block."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, assert_type
 
 from declared import Engine, SearchConfig, Todo
@@ -174,7 +174,7 @@ def queries(session: Session, todo: Todo) -> None:
     assert_type(query.one_or_none(), Todo | None)
     assert_type(query.count(), int)
     assert_type(query.exists(), bool)
-    assert_type(query.stream(), Iterator[Todo])
+    assert_type(query.stream(), Generator[Todo, None, None])
     assert_type([each.title for each in query], list[str])
     assert_type(session.query(SearchConfig).all(), list[SearchConfig])
     assert_type(session.query(Engine).one().name, str)

@@ -1,6 +1,6 @@
 """Every call of a client: what it takes, and what it gives, in each kind of client."""
 
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from datetime import date
 from typing import Any, TypeAlias, assert_type
 
@@ -114,9 +114,9 @@ def lists(client: Client, day: date) -> None:
     assert_type(client.get_collections(_since=3), list[Document])
     assert_type(client.get_records(gt_due=day, _limit=5, pages=2, snapshot=True), list[Document])
     assert_type(client.get_history(resource_name="record"), list[Document])
-    assert_type(client.get_paginated_records(pages=float("inf")), Iterator[Document])
-    assert_type(client.iter_records(_sort=["-n"]), Iterator[Document])
-    assert_type(client.iter_history(bucket="b"), Iterator[Document])
+    assert_type(client.get_paginated_records(pages=float("inf")), Generator[Document, None, None])
+    assert_type(client.iter_records(_sort=["-n"]), Generator[Document, None, None])
+    assert_type(client.iter_history(bucket="b"), Generator[Document, None, None])
     assert_type(client.count_buckets(), int)
     assert_type(client.count_groups(bucket="b"), int)
     assert_type(client.count_collections(n=1), int)
@@ -187,8 +187,8 @@ async def awaited(client: AsyncClient) -> None:
     assert_type(await client.request_review("please"), Object)
     assert_type(await client.download_attachment({}), str)
     assert_type(client.get_endpoint("root"), str)
-    assert_type(client.iter_records(), AsyncIterator[Document])
-    assert_type(client.get_paginated_records(), AsyncIterator[Document])
+    assert_type(client.iter_records(), AsyncGenerator[Document, None])
+    assert_type(client.get_paginated_records(), AsyncGenerator[Document, None])
     assert_type([each async for each in client.iter_history()], list[Document])
     async with client.batch() as batch:
         assert_type(batch.get_record(id="x"), Pending[Object])

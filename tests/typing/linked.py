@@ -1,6 +1,6 @@
 """Links, permissions, classes bound elsewhere; what queries give besides records."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from typing import Any, Literal, assert_type
 
 from kinto_orm import (
@@ -117,7 +117,7 @@ def queries(session: Session, ann: Person) -> None:
     assert_type(query.on_invalid("keep"), Query[Post | Invalid])
     assert_type(query.on_invalid("skip").first(), Post | None)
     assert_type(query.on_invalid("keep").with_deleted().one(), Post | Invalid | Tombstone)
-    assert_type(query.pages(), Iterator[list[Post]])
+    assert_type(query.pages(), Generator[list[Post], None, None])
     assert_type(query.timestamp(), int)
     assert_type(query.delete(), CommitResult)
     assert_type(query.update(title="x"), CommitResult)
@@ -146,7 +146,7 @@ async def awaited(session: AsyncSession, how: Literal["raise", "skip"]) -> None:
     assert_type(query.with_deleted(), AsyncQuery[Post | Tombstone])
     assert_type(await query.on_invalid("keep").all(), list[Post | Invalid])
     assert_type(await query.on_invalid(how).all(), list[Post])
-    assert_type(query.pages(), AsyncIterator[list[Post]])
+    assert_type(query.pages(), AsyncGenerator[list[Post], None])
     assert_type(await query.timestamp(), int)
     assert_type(await query.delete(), CommitResult)
     assert_type(await query.update(title="x"), CommitResult)
