@@ -284,6 +284,7 @@ class TestRefusals:
             ({"display_fields": ["nope"]}, "there is no 'nope'"),
             ({"display_fields": ["priority"]}, "there is no 'priority'"),
             ({"display_fields": ["place.street"]}, "there is no 'place.street'"),
+            ({"display_fields": ["title.words"]}, "there is no 'title.words'"),
             ({"display_fields": [Note.text]}, "there is no 'text'"),
             ({"sort": "-nope"}, "there is no 'nope'"),
             ({"sort": Note.text}, "there is no 'text'"),

@@ -118,3 +118,12 @@ class TestMerging:
         written = [{"n": n, "besides": str(n)} for n in range(6)]
         new = [old[n] for n in order if n != gone]
         assert merged(written, old, new) == [written[n] for n in order if n != gone]
+
+    @given(st.permutations(list("abcdef")), st.integers(0, 6))
+    def test_values_that_moved(self, keys: list[str], kept: int) -> None:
+        """A value that is under another key now goes there with what it has besides."""
+        old = {key: {"n": key, "default": None} for key in "abcdef"}
+        written = {key: {"n": key, "besides": key} for key in "abcdef"}
+        names = {key: key if place < kept else f"new {key}" for place, key in enumerate(keys)}
+        new = {names[key]: old[key] for key in keys}
+        assert merged(written, old, new) == {names[key]: written[key] for key in keys}

@@ -110,6 +110,27 @@ def test_what_the_server_cannot_be_asked() -> None:
         encoded([Thing.title == "\0"])
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        lambda: Thing.nothing == 3,
+        lambda: Thing.min_size >= "3",  # type: ignore[operator]
+        lambda: Thing.level.in_([Level.LOW, "low"]),  # type: ignore[list-item]
+        lambda: Thing.day < "2024-02-29",  # type: ignore[operator]
+        lambda: Thing.inner.word == True,  # noqa: E712
+    ],
+)
+def test_values_that_the_field_cannot_have(condition: Any) -> None:
+    """A comparison with what is no value of the field would find nothing: it is refused."""
+    with pytest.raises(UnsendableValue, match="cannot be compared with"):
+        encoded([condition()])
+
+
+def test_numbers_between_integers() -> None:
+    """An integer may be compared with any number."""
+    assert encoded([Thing.min_size > 1.5]) == [("gt_min_size", "1.5")]  # type: ignore[operator]
+
+
 class TestOnTheServer:
     """Queries as a user writes them."""
 
