@@ -24,24 +24,38 @@ def copied(value: Any) -> Any:
     return value
 
 
-def same(one: Any, other: Any, equal: Callable[[Any, Any], bool] = operator.eq) -> bool:
-    """
-    Tell whether two JSON values are equal: ``1`` is ``1.0``, but not ``true``.
+def _comparison(equal: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """Return what tells whether two JSON values are the same, by *equal* for text and numbers."""
 
-    Args:
-        one: A value.
-        other: Another.
-        equal: What compares numbers and text.
-    """
-    if one is other:
-        return True
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(same(one[key], other[key], equal) for key in one)
-    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
-        return len(one) == len(other) and all(
-            same(*both, equal) for both in zip(one, other, strict=True)
-        )
-    return isinstance(one, bool) == isinstance(other, bool) and bool(equal(one, other))
+    def same(one: Any, other: Any) -> bool:
+        if one is other:
+            return True
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+        if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+            return len(one) == len(other) and all(map(same, one, other))
+        return isinstance(one, bool) == isinstance(other, bool) and bool(equal(one, other))
+
+    return same
+
+
+def _is_close(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-15)
+    return bool(one == other)
+
+
+_exactly, _nearly = _comparison(operator.eq), _comparison(_is_close)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two JSON values are equal: ``1`` is ``1.0``, but not ``true``."""
+    return _exactly(one, other)
+
+
+def nearly_same(one: Any, other: Any) -> bool:
+    """Tell the same, but compare floats by as many digits as Kinto keeps (D1)."""
+    return _nearly(one, other)
 
 
 def common_ends(one: Sequence[Any], other: Sequence[Any]) -> tuple[int, int]:
@@ -54,10 +68,3 @@ def common_ends(one: Sequence[Any], other: Sequence[Any]) -> tuple[int, int]:
     while end < shorter - start and same(one[-1 - end], other[-1 - end]):
         end += 1
     return start, end
-
-
-def nearly(one: Any, other: Any) -> bool:
-    """Compare floats by as many digits as Kinto keeps; other values as they are (D1)."""
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-15)
-    return bool(one == other)

@@ -233,7 +233,8 @@ class Layout:
                     if self._is_default(state, spec, value, wire):
                         continue
                 elif spec.exact:
-                    wire = before if same(before, wire) else wire
+                    if wire is not before and same(before, wire):
+                        wire = before
                 else:
                     wire = self._rewritten(spec, before, value, wire, state)
                 if wire is before is None:

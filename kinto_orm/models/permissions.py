@@ -259,22 +259,29 @@ class PermissionsAttribute:
         return found
 
     def __set__(self, instance: Any, value: Permissions) -> None:
-        if not isinstance(value, Permissions):
-            msg = f"permissions must be Permissions(read=…, write=…), not {value!r}"
-            raise TypeError(msg)
         now: Permissions = self.__get__(instance, type(instance))
-        for name, members in value._known().items():
+        for name, members in _checked(value)._known().items():
             now._known()[name] = Principals(members)
 
 
-def given_permissions(value: Permissions | None) -> Permissions | None:
-    """Return a copy of what a constructor is given, so that no two records share one."""
-    if value is None:
-        return None
+class GivenPermissions:
+    """Where the constructor puts what it is given; a copy is kept, so that no two share one."""
+
+    def __get__(self, instance: Any, owner: type[Any]) -> Any:
+        """Return what is kept."""
+        return self if instance is None else instance.__dict__.get("_permissions")
+
+    def __set__(self, instance: Any, value: Permissions | None) -> None:
+        if value is not None:
+            checked = _checked(value)
+            instance.__dict__["_permissions"] = Permissions(read=checked.read, write=checked.write)
+
+
+def _checked(value: Permissions) -> Permissions:
     if not isinstance(value, Permissions):
         msg = f"permissions must be Permissions(read=…, write=…), not {value!r}"
         raise TypeError(msg)
-    return Permissions(read=value.read, write=value.write)
+    return value
 
 
 def permission_changes(record: Record) -> dict[str, list[str]]:

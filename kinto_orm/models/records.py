@@ -22,7 +22,7 @@ from kinto_orm.models.links import link
 from kinto_orm.models.locations import not_loaded
 from kinto_orm.models.naming import Rename, convention
 from kinto_orm.models.parts import PART, dump_part
-from kinto_orm.models.permissions import Permissions, PermissionsAttribute, given_permissions
+from kinto_orm.models.permissions import GivenPermissions, Permissions, PermissionsAttribute
 from kinto_orm.models.specs import Spec
 from kinto_orm.models.types import Part, model_of
 from kinto_orm.patch_type import PatchType
@@ -234,7 +234,7 @@ class Record(Model):
         permissions: PermissionsAttribute = field(default=None)  # type: ignore[assignment]
     else:
         _permissions: Permissions | None = attrs.field(
-            default=None, alias="permissions", converter=given_permissions, repr=False, eq=False
+            default=None, alias="permissions", repr=False, eq=False
         )
         permissions = PermissionsAttribute()
 
@@ -322,3 +322,7 @@ class Record(Model):
         if self.last_modified is not None:
             document["last_modified"] = self.last_modified
         return document
+
+
+# Not as a converter of attrs: with one, setting any attribute of a record would take much longer.
+Record._permissions = GivenPermissions()  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import frozen
 
-from kinto_orm.flow.json import nearly, same
+from kinto_orm.flow.json import nearly_same, same
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.adopting import adopt as adopt_document
 from kinto_orm.models.adopting import take_over
@@ -100,7 +100,7 @@ def without_stamps(document: Mapping[str, Any]) -> Document:
 def agree(record: Record, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Tell whether two documents of *record* hold the same, whoever wrote them, and kept them."""
     ignored = _STAMPS | ({"schema"} - layout_of(type(record)).declared)
-    return same(_without(one, ignored), _without(other, ignored), nearly)
+    return nearly_same(_without(one, ignored), _without(other, ignored))
 
 
 def _without(document: Mapping[str, Any], keys: Collection[str]) -> Document:
