@@ -206,6 +206,8 @@ class _Walk:
             )
             raise SnapshotMoved(msg, request=request, response=response)
         documents: list[Document] = content(request, response)
+        if not self._timestamps and not _is_quiet(response):
+            self._versions = None  # Something older may turn up.
         self._timestamps.add(_timestamp(response))
         loaded = yield from self._session._freshened(self._select, documents)
         items = self._kept(loaded)
@@ -246,12 +248,12 @@ class _Walk:
             headers = {"If-Match": etag(min(self._timestamps))}
         following = None if is_enough else next_page(request, response, headers)
         if following is None:
-            self._remember(response)
+            self._remember()
         return following
 
-    def _remember(self, response: Response) -> None:
-        """Keep what was found, if it is of one moment, and nothing older can turn up."""
-        if self._versions is not None and len(self._timestamps) == 1 and _is_quiet(response):
+    def _remember(self) -> None:
+        """Keep what was found, if it is of one moment."""
+        if self._versions is not None and len(self._timestamps) == 1:
             answered = Answered(self._timestamps.pop(), tuple(self._versions))
             self._session._remember(self._select, answered)
 

@@ -56,14 +56,9 @@ class Bulk(Loading):
         """Give *values* to what *select* finds."""
 
         def changed(entry: Entry) -> Change:
-            before = dict(entry.record.__dict__)
-            try:
-                for name, value in values.items():
-                    setattr(entry.record, name, _own(value))
-                return self._change(entry, target_of(entry.record))
-            except Exception:
-                entry.record.__dict__.update(before)
-                raise
+            for name, value in values.items():
+                setattr(entry.record, name, _own(value))
+            return self._change(entry, target_of(entry.record))
 
         return (yield from self._write_all(select, changed))
 
@@ -116,12 +111,15 @@ class Bulk(Loading):
         for record in records:
             entry = self._known.of(record)
             assert entry is not None
+            state = dict(record.__dict__)
             try:
                 change = changing(entry)
                 check([change])
                 self._check_links(entry)
             except Exception as error:  # noqa: BLE001 (whatever a validator may raise)
-                self.note(_refused(self._change(entry, entry.loaded), error))
+                record.__dict__.clear()
+                record.__dict__.update(state)
+                self.note(_refused(self._change(entry, target_of(record)), error))
                 continue
             if change.is_one:
                 changes.append(change)

@@ -138,6 +138,10 @@ class TestUpdate:
 
         session = session_with(app, 3)
         with pytest.raises(CommitError) as caught:
+            session.query(Post).update(title=3)
+        assert len(caught.value.result.errors) == 3
+        assert session.dirty == ()
+        with pytest.raises(CommitError) as caught:
             session.query(Bounded).update(stars=6)
         assert len(caught.value.result.errors) == 3
         assert all(isinstance(each, ValidationError) for each in caught.value.exceptions)
