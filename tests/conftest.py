@@ -10,11 +10,17 @@ from contextlib import ExitStack
 
 import pytest
 
+from hypothesis import HealthCheck, settings
+
 from apps import COMBINATIONS, App
 from kinto_orm import Client
 from kinto_orm.embedded import KintoServer
 from offline import OFFLINE, go_offline, wants_server
 
+
+# How long a law takes says more of the machine, and of what else it does, than of the law.
+settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("laws")
 
 #: Every kind of server that behaviour is tested on.
 KINDS = ("memory", "memory+history", "postgresql", "postgresql+history")

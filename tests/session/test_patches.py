@@ -164,7 +164,9 @@ class Anything(Record, collection="todos"):
 
 @pytest.mark.parametrize("patch", [MergePatch, JSONPatch])
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(pairs, min_size=1, max_size=25))
 def test_on_the_server(
