@@ -10,12 +10,13 @@ record would count as changed for ever.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from kinto_orm.flow.json import copied, same
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.layout import Layout, layout_of
-from kinto_orm.models.types import is_model
+from kinto_orm.models.types import is_composite, is_model, parts_of
 
 
 if TYPE_CHECKING:
@@ -31,16 +32,29 @@ def adopt(record: Model, document: Document) -> None:
     record.__dict__["_document"] = document
     if layout.model._is_record:
         record.__dict__["last_modified"] = document.get("last_modified")
+    adopt_system(record, document)
     for spec in layout.specs:
-        if spec.key in layout.system and spec.key in document:  # A declared `schema` (D4).
-            record.__dict__[spec.name] = spec.load(document[spec.key])
         _adopt_inside(record.__dict__.get(spec.name), document.get(spec.key))
 
 
+def adopt_system(record: Model, document: Document) -> None:
+    """Give *record* what the server alone sets, where its class declares that: a `schema` (D4)."""
+    layout = layout_of(type(record))
+    for spec in layout.specs:
+        if spec.key in layout.system and spec.key in document and spec.name in record.__dict__:
+            with suppress(Exception):  # What does not fit stays a difference.
+                record.__dict__[spec.name] = spec.load(document[spec.key])
+
+
 def _adopt_inside(value: Any, written: Any) -> None:
-    """Have the embedded records in *value* know what is *written* for them now."""
+    """
+    Have the embedded records in *value* know what is *written* for them now.
+
+    One that stands for something else was put there, or edited, since that was sent: what it was
+    loaded from is its own.
+    """
     if is_model(type(value)):
-        if isinstance(written, dict):
+        if isinstance(written, dict) and same(value._dump(), written):
             adopt(value, written)
     elif isinstance(value, (list, tuple)) and isinstance(written, list):
         for one, other in zip(value, written, strict=False):
@@ -75,14 +89,57 @@ def take_over(record: Record, sent: Mapping[str, Any], document: Document) -> No
 
 
 def _take(record: Record, layout: Layout, key: str, value: Any) -> None:
+    """Give *record* the *value* that the server has under *key*."""
+    state = record.__dict__
     spec = next((each for each in layout.specs if each.key == key), None)
     if spec is not None:
-        if value is not _MISSING and spec.name in record.__dict__:
-            try:
-                record.__dict__[spec.name] = spec.load(copied(value))
-            except ValueError:
-                return  # It stays an edit of what does not fit.
+        if value is not _MISSING and spec.name in state:
+            with suppress(Exception):  # What does not fit stays an edit.
+                state[spec.name] = _into(state[spec.name], spec.load(copied(value)))
     elif value is _MISSING:
         record.extra.pop(key, None)
-    elif "extra" in record.__dict__:
-        record.extra[key] = copied(value)
+    elif "extra" in state:
+        record.extra[key] = _into(record.extra.get(key), copied(value))
+
+
+def _into(value: Any, new: Any) -> Any:
+    """
+    Make *value* what *new* is, in place where that can be: somebody may hold it.
+
+    Returns:
+        *value*, or *new* if it cannot be changed.
+    """
+    if type(value) is not type(new):
+        return new
+    if isinstance(value, list):
+        same_length = len(value) == len(new)
+        value[:] = list(map(_into, value, new)) if same_length else new
+    elif isinstance(value, dict):
+        merged = {key: _into(value.get(key), item) for key, item in new.items()}
+        value.clear()
+        value.update(merged)
+    elif isinstance(value, set):
+        value.clear()
+        value.update(new)
+    elif is_model(type(value)):
+        for key, item in new.__dict__.items():
+            is_own = key.startswith("_")  # What it was loaded from, which others may share.
+            value.__dict__[key] = item if is_own else _into(value.__dict__.get(key), item)
+    elif is_composite(type(value)):
+        return _into_composite(value, new)
+    else:
+        return new
+    return value
+
+
+def _into_composite(value: Any, new: Any) -> Any:
+    kind: Any = type(value)
+    for part in parts_of(kind):
+        before = getattr(value, part.name)
+        after = _into(before, getattr(new, part.name))
+        if after is not before:
+            try:
+                setattr(value, part.name, after)
+            except Exception:  # noqa: BLE001 (it is frozen, say)
+                return new
+    return value

@@ -213,6 +213,8 @@ class Layout:
         """Return the document that *record* stands for, without ``last_modified``."""
         state = record.__dict__
         written: Document | None = state.get("_document")
+        if written is None:
+            written = state.get("_form")  # Of a record that was deleted.
         document: Document = {}
         if self.model._is_record:
             document["id"] = state["id"]

@@ -17,6 +17,7 @@ from attrs import NOTHING
 
 from kinto_orm.exceptions import UnsendableValue, ValidationError
 from kinto_orm.flow.messages import Document
+from kinto_orm.models.adopting import adopt_system
 from kinto_orm.models.diagnosis import converted
 from kinto_orm.models.faults import MISSING, Fault, faults_of
 from kinto_orm.models.layout import Layout, kind_of, layout_of, unfit
@@ -138,6 +139,7 @@ def adopt_part(record: Record, document: Document) -> None:
     record.__dict__[PART] = names_of(record)
     record.__dict__["last_modified"] = document.get("last_modified")
     record.__dict__["_document"] = known_part(document, keys_of(record))
+    adopt_system(record, document)
     try:
         complete(record, document)
     except ValidationError:

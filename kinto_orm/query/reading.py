@@ -264,7 +264,7 @@ class _Walk:
         for ident, version in self._before.versions:
             part = self._select.part
             is_here, record = self._session._here(self._select.model, ident, part, version)
-            if not is_here:
+            if not is_here or (record is None and self._select.limit is not None):
                 self._before = None
                 return None
             if record is not None:

@@ -148,6 +148,12 @@ class Select:
         assert self.part is not None
         specs = {spec.name: spec.key for spec in layout_of(self.model).specs}
         keys = sorted(specs[name] for name in self.part)
+        if wrong := [key for key in keys if "." in key or "," in key]:
+            msg = (
+                f"only() cannot ask for {', '.join(map(repr, wrong))} of {self.model.__name__}:"
+                " Kinto takes dots and commas for what is between names (F8). Read whole records"
+            )
+            raise UnsupportedQuery(msg)
         if self.model._tag_field:
             keys.append(self.model._tag_field)
         if self.deleted:

@@ -201,6 +201,12 @@ class UnitOfWork:
         record = entry.record
         for name, link in links_of(record):
             target = link.record_or(None)
+            if target is not None and target.id != link:
+                msg = (
+                    f"{type(record).__name__} {entry.key}: {name} has the id {link.id!r}, which"
+                    f" {target!r} had when the link was made: set it again"
+                )
+                raise InvalidRequest(msg)
             if target is None or target.last_modified is not None or target in self:
                 continue
             msg = (
@@ -269,7 +275,9 @@ class UnitOfWork:
 
     def _gone(self, record: Record, entry: Entry | None) -> None:
         """Note that the server does not have *record* any more."""
-        record.__dict__.update(_document=None, last_modified=None)
+        # Should it be created again, it is written as it was.
+        form = record.__dict__.get("_document") or record.__dict__.get("_form")
+        record.__dict__.update(_document=None, last_modified=None, _form=form)
         forget_permissions(record)
         if entry is not None:
             entry.loaded = None

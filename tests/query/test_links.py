@@ -247,6 +247,21 @@ class TestNewRecords:
         assert app.stored("people").keys() == {"dan"}
 
 
+def test_a_record_that_was_given_another_id(app: App) -> None:
+    """A link that was made before is refused, since it leads nowhere."""
+    app.create([], "people")
+    session = app.session()
+    dan = Person(name="Dan")
+    post = Post(id="p", title="x", author=dan)
+    dan.id = "dan"
+    session.add_all([dan, post])
+    with pytest.raises(InvalidRequest, match=r"author has the id .* had when the link was made"):
+        session.commit()
+    post.author = dan
+    session.commit()
+    assert app.stored()["p"]["author"] == "dan"
+
+
 class Left(Record, collection="todos"):
     """Links to a class that is declared behind it."""
 

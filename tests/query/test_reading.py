@@ -415,6 +415,14 @@ class TestConditionalReads:
         session.query(Post).only(Post.title).all()
         assert [post.stars for post in session.query(Post).all()] == [0, 1]
 
+    def test_limits_beside_records_that_are_to_go(self, app: App) -> None:
+        """Where a remembered record is to be deleted, another comes in its place."""
+        session = session_with(app, 3)
+        query = session.query(Post).limit(2)
+        one, _ = query.all()
+        session.delete(one)
+        assert [post.id for post in query.all()] == ["p1", "p2"]
+
     def test_pages_have_their_size(self, app: App) -> None:
         """The pages are as large as the first time."""
         session = session_with(app, 5)
@@ -497,6 +505,15 @@ class TestOnly:
         app.raw.patch_record(id="p0", data={"title": "theirs", "note": "theirs"})
         assert session.query(Post).only(Post.title).one() is post
         assert (post.title, post.note) == ("theirs", "theirs")
+
+    def test_keys_that_are_no_names(self, app: App) -> None:
+        """A key with a dot or a comma cannot be asked for alone: it would seem to be missing."""
+
+        class Dotted(Record, collection="todos"):
+            value: Field[int] = field(key="a.b", default=0)
+
+        with pytest.raises(UnsupportedQuery, match=r"cannot ask for 'a\.b' of Dotted"):
+            app.session().query(Dotted).only(Dotted.value).all()
 
     def test_what_cannot_be_loaded_alone(self, app: App) -> None:
         """Fields of other classes, and what is no field, are refused."""

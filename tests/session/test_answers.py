@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from apps import App
@@ -49,6 +50,133 @@ def test_floats_of_many_digits(app: App, count: int) -> None:
     session.commit()
     assert mine.to_document() == app.stored()["m"]
     assert session.plan().chunks == ()
+
+
+def test_what_is_held_stays(app: App) -> None:
+    """Lists and embedded records that were rounded inside are the same objects as before."""
+    session = app.session()
+    mine = measure()
+    values, point, more = mine.values, mine.point, mine.extra["more"]
+    session.add(mine)
+    session.commit()
+    assert (mine.values is values, mine.point is point) == (True, True)
+    assert mine.extra["more"] is more
+    values.append(7.0)
+    assert point is not None
+    point.x = 8.0
+    session.commit()
+    assert app.stored()["m"]["values"][2] == 7.0
+    assert app.stored()["m"]["point"] == {"x": 8.0}
+
+
+@attrs.define
+class Stop:
+    """An object of a class of the user's own."""
+
+    city: str
+    number: int = 0
+
+
+class Place(EmbeddedRecord):
+    """An embedded record with such an object in it."""
+
+    name: Field[str]
+    stop: Field[Stop]
+
+
+class Tour(Record, collection="todos"):
+    """Places in an order."""
+
+    title: Field[str] = field(default="")
+    places: Field[list[Place]] = field(factory=list)
+
+
+def test_what_moved_meanwhile_keeps_its_own(app: App) -> None:
+    """Embedded records that were moved before the answer came keep their undeclared keys."""
+    app.create(
+        [
+            {
+                "id": "t",
+                "places": [
+                    {"name": "A", "stop": {"city": "a", "secret": "of A"}},
+                    {"name": "B", "stop": {"city": "b", "secret": "of B"}},
+                ],
+            }
+        ]
+    )
+    client: Any = app.client()
+    session = app.session(client)
+    tour = session.get(Tour, "t")
+    perform = client._port.perform
+
+    def moved(step: Any) -> Any:
+        if step.method == "PATCH":
+            tour.places.reverse()
+            tour.places.insert(0, Place(name="N", stop=Stop("n")))
+            tour.places[1].stop.number = 5
+        return perform(step)
+
+    client._port.perform = moved
+    tour.title = "changed"
+    session.commit()
+    client._port.perform = perform
+    session.commit()
+    assert app.stored()["t"]["places"] == [
+        {"name": "N", "stop": {"city": "n", "number": 0}},
+        {"name": "B", "stop": {"city": "b", "secret": "of B", "number": 5}},
+        {"name": "A", "stop": {"city": "a", "secret": "of A"}},
+    ]
+
+
+def test_deleted_and_added_again(app: App) -> None:
+    """A record that is created again has what it had, undeclared keys inside values included."""
+
+    class Route(Record, collection="todos"):
+        title: Field[str]
+        stops: Field[list[Stop]] = field(factory=list)
+
+    document = {"id": "r", "title": "x", "stops": [{"city": "a", "platform": 4}], "schema": "mine"}
+    app.create([document])
+    session = app.session()
+    route = session.get(Route, "r")
+    session.delete(route)
+    session.commit()
+    route.title = "again"
+    session.add(route)
+    session.commit()
+    stored = app.stored()["r"]
+    del stored["last_modified"]
+    assert stored == {**document, "title": "again"}
+
+
+def test_a_schema_that_does_not_fit(app: App) -> None:
+    """A version of a schema that a class declares as something else breaks no commit."""
+
+    class Odd(Record, collection="todos"):
+        title: Field[str]
+        schema: Field[str | None] = field(default=None)
+
+    client: Any = app.client()
+    session = app.session(client)
+    records = [Odd(id=each, title=each) for each in "abc"]
+    session.add_all(records)
+    perform = client._port.perform
+
+    def validated(answer: Any) -> Any:
+        for each in (answer.body or {}).get("responses", ()):
+            each["body"]["data"]["schema"] = 1_700_000_000_000
+        return answer
+
+    async def later(answer: Any) -> Any:
+        return validated(await answer)
+
+    def validating(step: Any) -> Any:
+        answer = perform(step)
+        return later(answer) if app.awaiting else validated(answer)
+
+    client._port.perform = validating
+    assert len(session.commit().created) == 3
+    assert all(record.last_modified for record in records)
 
 
 def test_a_lost_answer(app: App) -> None:
