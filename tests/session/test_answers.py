@@ -149,36 +149,6 @@ def test_deleted_and_added_again(app: App) -> None:
     assert stored == {**document, "title": "again"}
 
 
-def test_a_schema_that_does_not_fit(app: App) -> None:
-    """A version of a schema that a class declares as something else breaks no commit."""
-
-    class Odd(Record, collection="todos"):
-        title: Field[str]
-        schema: Field[str | None] = field(default=None)
-
-    client: Any = app.client()
-    session = app.session(client)
-    records = [Odd(id=each, title=each) for each in "abc"]
-    session.add_all(records)
-    perform = client._port.perform
-
-    def validated(answer: Any) -> Any:
-        for each in (answer.body or {}).get("responses", ()):
-            each["body"]["data"]["schema"] = 1_700_000_000_000
-        return answer
-
-    async def later(answer: Any) -> Any:
-        return validated(await answer)
-
-    def validating(step: Any) -> Any:
-        answer = perform(step)
-        return later(answer) if app.awaiting else validated(answer)
-
-    client._port.perform = validating
-    assert len(session.commit().created) == 3
-    assert all(record.last_modified for record in records)
-
-
 def test_a_lost_answer(app: App) -> None:
     """A rounded float is no change of somebody else's."""
     with FaultProxy(app.server.url) as proxy:

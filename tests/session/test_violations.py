@@ -186,3 +186,41 @@ def test_what_is_no_violation(app: App) -> None:
     with pytest.raises(BadRequest) as caught:
         app.run(client.session.request("GET", path.rpartition("/")[0], params={"_limit": "x"}))
     assert not isinstance(caught.value, SchemaViolation)
+
+
+class TestVersions:
+    """Classes that declare the key in which the server keeps the version of the schema (D4)."""
+
+    def test_in_part(self, app: App) -> None:
+        """A new version is taken over, also by a record that was loaded in part: it is clean."""
+
+        class Versioned(Record, collection="trips"):
+            name: Field[str]
+            schema: Field[int | None] = field(default=None)
+
+        app.raw.create_record(id="t", data={"name": "x"})
+        session = app.session()
+        trip = session.query(Versioned).only(Versioned.name, Versioned.schema).one()
+        before = trip.schema
+        app.raw.patch_collection(id="trips", data={"schema": Trip.json_schema(), "sort": "name"})
+        trip.name = "y"
+        session.commit()
+        stored = app.stored("trips")["t"]
+        assert trip.schema == stored["schema"] != before
+        assert not session.dirty
+
+    def test_of_another_type(self, app: App) -> None:
+        """A version that does not fit the field breaks no commit: all that was written is told."""
+
+        class Odd(Record, collection="trips"):
+            name: Field[str]
+            schema: Field[str | None] = field(default=None)
+
+        session = app.session()
+        trips = [Odd(id=each, name=each) for each in "abc"]
+        session.add_all(trips)
+        assert session.commit().created == tuple(trips)
+        stored = app.stored("trips")
+        assert [trip.last_modified for trip in trips] == [
+            stored[each]["last_modified"] for each in "abc"
+        ]
