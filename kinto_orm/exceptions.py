@@ -34,6 +34,7 @@ Everything that this package raises.
      ├── ConcurrentUseError               a session used from two places at once
      ├── StalePlanError                   a plan whose records have moved on
      ├── Conflict                         a record was changed elsewhere, too
+     ├── NotConfirmed                     a look at the server found something else than was written
      ├── KintoBatchException              some operations of a client's batch failed
      ├── OutcomeUnknown                   a write whose fate could not be found out
      ├── EmbeddedServerError              the embedded server did not start, or does not run
@@ -45,13 +46,17 @@ Everything that this package raises.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 
 if TYPE_CHECKING:
     from kinto_orm.flow.faults import Fault
     from kinto_orm.flow.messages import Request, Response
     from kinto_orm.session.results import CommitResult
+
+
+#: What was done to a record on both sides, in the words of Git.
+ConflictKind: TypeAlias = Literal["both modified", "both added", "deleted by us", "deleted by them"]
 
 
 class KintoException(Exception):
@@ -224,7 +229,9 @@ class PreconditionFailed(ResponseError):
     @property
     def existing(self) -> dict[str, Any] | None:
         """Return the data of the object that is there instead, or None if there is none."""
-        return existing_of(self.response)
+        details = self.details if isinstance(self.details, Mapping) else {}
+        existing = details.get("existing")
+        return existing if isinstance(existing, dict) else None
 
 
 class SnapshotMoved(PreconditionFailed):
@@ -237,19 +244,6 @@ class TooManyRequests(ResponseError):
 
 class ServerError(ResponseError):
     """The server failed (5xx): for a write, the outcome is unknown."""
-
-
-def existing_of(response: Response | None) -> dict[str, Any] | None:
-    """Return the object that a 412 says exists, or None (see docs/protocol.md, P2)."""
-    existing = details_of(response).get("existing")
-    return existing if isinstance(existing, dict) else None
-
-
-def details_of(response: Response | None) -> Mapping[str, Any]:
-    """Return the *details* of an error, if they are an object; else an empty one."""
-    body = None if response is None else response.body
-    details = body.get("details") if isinstance(body, Mapping) else None
-    return details if isinstance(details, Mapping) else {}
 
 
 class KintoBatchException(KintoException):
@@ -342,6 +336,19 @@ class Conflict(KintoException):
         self.remote = remote
         self.fields: tuple[str, ...] = tuple(fields)
 
+    @property
+    def kind(self) -> ConflictKind:
+        """Return what was done to the record on both sides."""
+        if self.remote is None:
+            return "deleted by them"
+        if self.local is None:
+            return "deleted by us"
+        return "both added" if self.base is None else "both modified"
+
+
+class NotConfirmed(KintoException):
+    """A write was answered as done, but a look afterwards (*verify*) found something else."""
+
 
 class OutcomeUnknown(KintoException):
     """It could not be found out whether a write was applied: the server is out of reach."""
@@ -395,3 +402,7 @@ class ConflictError(CommitError):
 
 class UnsavedChangesWarning(UserWarning):
     """A session was left with changes that were not committed; they are discarded."""
+
+
+class UnlockedWarning(UserWarning):
+    """A collection could not be locked: others may overwrite what is written there (P3)."""

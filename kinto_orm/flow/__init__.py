@@ -23,6 +23,7 @@ from kinto_orm.flow.around import consumed as consumed
 from kinto_orm.flow.drivers import Awaiting as Awaiting
 from kinto_orm.flow.drivers import Blocking as Blocking
 from kinto_orm.flow.drivers import Recording as Recording
+from kinto_orm.flow.messages import Call as Call
 from kinto_orm.flow.messages import Document as Document
 from kinto_orm.flow.messages import Flow as Flow
 from kinto_orm.flow.messages import Form as Form

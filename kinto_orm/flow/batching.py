@@ -23,7 +23,7 @@ at fault stands alone, so that the others do not suffer for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import attrs
 
@@ -33,11 +33,10 @@ from kinto_orm.exceptions import (
     NotAttempted,
     TransportError,
     UnsendableValue,
-    existing_of,
 )
 from kinto_orm.flow.messages import Form, Headers, Program, Request, Response, Sleep
 from kinto_orm.flow.recovering import MERGE_PATCH
-from kinto_orm.flow.refusals import response_error
+from kinto_orm.flow.refusals import existing_of, response_error
 from kinto_orm.flow.retrying import RetryPolicy
 
 
@@ -161,7 +160,22 @@ def _path(request: Request) -> str:
     return request.path_url.replace("/batch", "/%62atch")
 
 
-def together_once(requests: Sequence[Request]) -> Program[list[Answer]]:
+class Bracket(Protocol):
+    """What goes before and behind the requests of each batch: a lock, say."""
+
+    def before(self, requests: Sequence[Request]) -> list[Request]:
+        """Return what goes before *requests*."""
+
+    def behind(self, requests: Sequence[Request]) -> list[Request]:
+        """Return what goes behind *requests*."""
+
+    def told(self, requests: Sequence[Request], answers: Sequence[Response]) -> None:
+        """Note the *answers* to what went before *requests*."""
+
+
+def together_once(
+    requests: Sequence[Request], bracket: Bracket | None = None
+) -> Program[list[Answer]]:
     """
     Make *requests* in one round trip; return what came of each, in order.
 
@@ -169,35 +183,44 @@ def together_once(requests: Sequence[Request]) -> Program[list[Answer]]:
     what became of others.  If the server refuses them as a whole (400, 413), they are halved until
     the culprit stands alone.
     """
-    request = attrs.evolve(outer(requests), settled=True)
+    before = [] if bracket is None else bracket.before(requests)
+    behind = [] if bracket is None else bracket.behind(requests)
+    entries = [*before, *requests, *behind]
+    request = attrs.evolve(outer(entries), settled=True)
     try:
         response: Response = yield request
     except KintoException as error:
         if isinstance(error, UnsendableValue) and len(requests) > 1:
-            return (yield from _halved(requests))
+            return (yield from _halved(requests, bracket))
         return [error] * len(requests)
-    if len(requests) == 1:
+    if len(entries) == 1:
         return [response]
     if response.status == _CONFLICT:  # All of them were rolled back (B4).
         return [response] * len(requests)
-    if response.status in _REFUSED_WHOLE:
-        return (yield from _halved(requests))
+    if response.status in _REFUSED_WHOLE and len(requests) > 1:
+        return (yield from _halved(requests, bracket))
     if response.status != 200:
         return [response_error(request, response)] * len(requests)
     parts = response.body.get("responses") if isinstance(response.body, dict) else None
-    if not _answers_each(parts, len(requests)):
-        msg = f"POST /batch: the answer does not have one response for each of {len(requests)}"
+    if not _answers_each(parts, len(entries)):
+        msg = f"POST /batch: the answer does not have one response for each of {len(entries)}"
         return [AnswerLost(msg, request=request, response=response)] * len(requests)
-    return [_part(part) for part in parts]
+    answers = [_part(part) for part in parts]
+    if bracket is not None:
+        bracket.told(requests, answers[: len(before)])
+    end = len(before) + len(requests)
+    undone = next((each for each in answers[end:] if each.status == _CONFLICT), None)
+    # A 409 behind them undid them all (B3).
+    return list(answers[len(before) : end]) if undone is None else [undone] * len(requests)
 
 
-def _halved(requests: Sequence[Request]) -> Program[list[Answer]]:
+def _halved(requests: Sequence[Request], bracket: Bracket | None) -> Program[list[Answer]]:
     """Make *requests* in two round trips, since one of them spoils it for all."""
     middle = len(requests) // 2
-    first: list[Answer] = yield from together_once(requests[:middle])
+    first: list[Answer] = yield from together_once(requests[:middle], bracket)
     if lost := next((each for each in first if isinstance(each, TransportError)), None):
         return first + [kept_back(each, lost) for each in requests[middle:]]
-    return first + (yield from together_once(requests[middle:]))
+    return first + (yield from together_once(requests[middle:], bracket))
 
 
 def _answers_each(parts: Any, count: int) -> TypeGuard[list[dict[str, Any]]]:
@@ -230,7 +253,11 @@ def kept_back(request: Request, cause: BaseException) -> NotAttempted:
 # -- Rolled back (B3) --------------------------------------------------------------------------
 
 
-def settled(requests: Sequence[Request], patience: RetryPolicy = PATIENCE) -> Program[list[Answer]]:
+def settled(
+    requests: Sequence[Request],
+    patience: RetryPolicy = PATIENCE,
+    bracket: Bracket | None = None,
+) -> Program[list[Answer]]:
     """
     Make *requests* in one round trip, and again those that a 409 undid.
 
@@ -241,7 +268,7 @@ def settled(requests: Sequence[Request], patience: RetryPolicy = PATIENCE) -> Pr
     written: dict[int, Response] = {}
     undone = list(range(len(requests)))
     for attempt in range(1, patience.attempts + 1):
-        now = yield from together_once([requests[index] for index in undone])
+        now = yield from together_once([requests[index] for index in undone], bracket)
         for index, answer in zip(undone, now, strict=True):
             if attempt > 1:
                 answer = _confirmed(requests[index], written.get(index), answer)  # noqa: PLW2901

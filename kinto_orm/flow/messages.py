@@ -198,6 +198,17 @@ class Work(Generic[T]):
 
 
 @frozen
+class Call(Generic[T]):
+    """
+    A function of the user's to call; answered by its result.
+
+    Where one can wait, it may be a coroutine function.
+    """
+
+    do: Callable[[], T]
+
+
+@frozen
 class Page(Generic[T]):
     """
     Items that a stream has for its reader; answered by None.
@@ -213,7 +224,7 @@ class Page(Generic[T]):
 
 
 #: What a driver can be asked to do.
-Step: TypeAlias = Request | Sleep | Now | Work[Any]
+Step: TypeAlias = Request | Sleep | Now | Work[Any] | Call[Any]
 
 #: A single operation under way.
 Flow: TypeAlias = Generator[Request, Response, T]

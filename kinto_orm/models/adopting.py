@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow.json import copied, same
 from kinto_orm.flow.messages import Document
-from kinto_orm.models.layout import Layout, layout_of
+from kinto_orm.models.layout import Layout, layout_of, load
 from kinto_orm.models.types import is_composite, is_model, parts_of
 
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 
 _MISSING: Final = object()
+
+#: What a record has beside its document.
+_OWN: Final = frozenset({"_permissions", "_acl"})
 
 
 def adopt(record: Model, document: Document) -> None:
@@ -143,3 +147,44 @@ def _into_composite(value: Any, new: Any) -> Any:
             except Exception:  # noqa: BLE001 (it is frozen, say)
                 return new
     return value
+
+
+def rebase(record: Record, remote: Document | None, target: Document) -> None:
+    """
+    Have *record* be as if it had been loaded from *remote* and changed to *target*, in place.
+
+    It has all its fields then.
+
+    Args:
+        record: The record.
+        remote: A document of the server; None if it has none.
+        target: What the record shall stand for, without a timestamp.
+
+    Raises:
+        ValidationError: If one of them does not fit its class; the record is as before.
+        InvalidRequest: If they are of another kind of record, or the record cannot stand for
+            *target*; it is as before.
+    """
+    kind = type(record)
+    fresh = load(kind, copied(target))
+    base = fresh if remote is None else load(kind, copied(remote))
+    state = {name: value for name, value in base.__dict__.items() if name not in _OWN}
+    for spec in layout_of(kind).specs:
+        if remote and not same(remote.get(spec.key, _MISSING), target.get(spec.key, _MISSING)):
+            state[spec.name] = fresh.__dict__[spec.name]
+    state["extra"] = fresh.extra
+    base.__dict__.update(state)
+    if {type(base), type(fresh)} != {kind} or not same(base._dump(), target):
+        msg = (
+            f"{kind.__name__} {record.id!r} cannot be what changes here and elsewhere amount to:"
+            " refresh it, and change it again"
+        )
+        raise InvalidRequest(msg)
+    if remote is None:
+        state.update(_document=None, last_modified=None)
+    mine = record.__dict__
+    for name in ("_made", "_form", "_part"):
+        mine.pop(name, None)
+    for name, value in state.items():
+        is_private = name.startswith("_")
+        mine[name] = value if is_private else _into(mine.get(name), value)

@@ -313,6 +313,12 @@ def outdate_permissions(record: Record) -> None:
         known._held = None
 
 
+def hide_permissions(record: Record) -> None:
+    """Note that the permissions of *record* may have changed: they are not known any more."""
+    outdate_permissions(record)
+    record.__dict__.update(_permissions=None, _acl=None)
+
+
 def adopt_permissions(record: Record, lists: Lists | None, sent: Lists | None = None) -> None:
     """
     Take *lists* as the permissions of *record* on the server; edits since they were *sent* stay.

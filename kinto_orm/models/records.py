@@ -23,6 +23,7 @@ from kinto_orm.models.locations import not_loaded
 from kinto_orm.models.naming import Rename, convention
 from kinto_orm.models.parts import PART, dump_part
 from kinto_orm.models.permissions import GivenPermissions, Permissions, PermissionsAttribute
+from kinto_orm.models.policies import OnConflict, checked_policy
 from kinto_orm.models.specs import Spec
 from kinto_orm.models.types import Part, model_of
 from kinto_orm.patch_type import PatchType
@@ -211,6 +212,8 @@ class Record(Model):
         rename: How fields that have no key or alias are called in documents: ``"camelCase"``,
             ``"PascalCase"``, ``"kebab-case"``, or a function of a name.
         patch: How changes are written, if not as the session says.
+        on_conflict: What is to become of a record that was changed elsewhere, too, if not what the
+            session says (see `Session`).
 
     A subclass has those of its bases, but for *tag*.
 
@@ -226,6 +229,8 @@ class Record(Model):
     _bucket: ClassVar[str | None] = None
     _collection: ClassVar[str | None] = None
     _patch: ClassVar[type[PatchType] | None] = None
+    #: As a tuple, since a function in a class would become a method.
+    _on_conflict: ClassVar[tuple[OnConflict] | None] = None
 
     id: Field[str] = field(factory=lambda: str(uuid4()))
     last_modified: Field[int | None] = field(default=None, init=False, eq=False)
@@ -248,6 +253,7 @@ class Record(Model):
         converter: cattrs.Converter | None = None,
         rename: Rename | None = None,
         patch: type[PatchType] | None = None,
+        on_conflict: OnConflict | None = None,
     ) -> None:
         if "_origin" in cls.__dict__:
             return  # It is another class, elsewhere (see `at`).
@@ -258,6 +264,8 @@ class Record(Model):
             cls._collection = collection
         if patch is not None:
             cls._patch = patch
+        if on_conflict is not None:
+            cls._on_conflict = (checked_policy(on_conflict),)
 
     @classmethod
     def at(cls, *, bucket: str | None = None, collection: str | None = None) -> type[Self]:

@@ -109,6 +109,12 @@ def is_optional(kind: Any) -> bool:
     return Any in members or (len(members) > 1 and NoneType in members)
 
 
+def is_set(kind: Any) -> bool:
+    """Tell whether the values of *kind* are sets, or None."""
+    members = [member for member in members_of(kind) if member is not NoneType]
+    return bool(members) and all(origin_of(plain(each)) in (set, frozenset) for each in members)
+
+
 def model_of(kind: Any) -> type[Any] | None:
     """Return the class of records, embedded or not, that *kind* is; ``Page[int]`` is a `Page`."""
     origin = get_origin(kind) or kind

@@ -21,11 +21,10 @@ from kinto_orm.models.records import Record
 from kinto_orm.query.reading import everything, pages_of
 from kinto_orm.query.selects import Select
 from kinto_orm.session.identity import Entry
-from kinto_orm.session.loading import Loading
-from kinto_orm.session.outcomes import carried_out, superseding
 from kinto_orm.session.planning import Change, Write, check, planned
 from kinto_orm.session.results import CommitResult, Fate, Outcome, failure_of, result_of
 from kinto_orm.session.snapshots import target_of
+from kinto_orm.session.writing import Options, Writing
 
 
 #: What gives the change that a record of a query is to undergo.
@@ -40,7 +39,7 @@ class _Tally:
     requests: int = 0
 
 
-class Bulk(Loading):
+class Bulk(Writing):
     """Writes what a query finds."""
 
     def _delete_all(self, select: Select) -> Program[CommitResult]:
@@ -125,12 +124,8 @@ class Bulk(Loading):
                 changes.append(change)
             else:
                 tally.untouched.append(record)
-        plan = planned(changes, limit)
-        while plan.chunks:
-            tally.requests += len(plan)
-            before = len(self._outcomes)
-            yield from carried_out(plan, self)
-            plan = planned(superseding(self._outcomes[before:]), limit)
+        plan = planned(changes, limit, locked=self._lock)
+        tally.requests += yield from self._written(plan, limit, Options(lock=self._lock))
 
 
 def _own(value: Any) -> Any:

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from kinto_orm.client.endpoints.server import BATCH_LIMIT
-from kinto_orm.exceptions import KintoException, TransportError
+from kinto_orm.exceptions import CommitError, InvalidRequest, KintoException, TransportError
 from kinto_orm.flow import Program, operation
+from kinto_orm.models.policies import OnConflict, checked_policy
 from kinto_orm.models.records import Record
+from kinto_orm.session.events import announced
 from kinto_orm.session.getting import Getting
-from kinto_orm.session.outcomes import carried_out, looked_up, seen, superseding
+from kinto_orm.session.outcomes import looked_up, seen
 from kinto_orm.session.planning import Change, Plan, check, planned
+from kinto_orm.session.progress import Progress
 from kinto_orm.session.results import CommitResult, Fate, failure_of, result_of
+from kinto_orm.session.verifying import verified
+from kinto_orm.session.writing import Options
 
 
 class Committing(Getting):
-    """Plans and commits."""
+    """
+    Plans and commits.
+
+    Attributes:
+        last_result: What the last commit did, also if it failed or was interrupted; None if there
+            was none.
+    """
+
+    last_result: CommitResult | None = None
+    #: Whether handlers of `before_commit` are being called.
+    _preparing = False
 
     @operation
     def plan(self) -> Program[Plan]:
@@ -36,16 +51,33 @@ class Committing(Getting):
             limit = yield from self._limit()
             changes = list(self._changes())
             check(changes)
-            return planned(changes, limit)
+            return planned(changes, limit, locked=self._lock)
 
     @operation
-    def commit(self, plan: Plan | None = None) -> Program[CommitResult]:
+    def commit(
+        self,
+        plan: Plan | None = None,
+        *,
+        on_conflict: OnConflict | None = None,
+        lock: bool | None = None,
+        verify: bool = False,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> Program[CommitResult]:
         """
         Write what is new, changed or deleted, or what *plan* says.
 
         Nothing that did not change is sent.  What was written is taken into the session before an
         error is raised; what was not stays to be written.  Changes that are made while it is
         under way stay, too.
+
+        Args:
+            plan: A plan, which is carried out as it is.
+            on_conflict: What becomes of records that were changed elsewhere, too; if omitted, as
+                their classes say, or the session.
+            lock: Whether those who write the same records at the same time are kept waiting, if
+                they lock, too (P3); if omitted, as the session says, or the plan.
+            verify: Whether what was written is read again, to see that the server has it.
+            progress: A function that is told how far it has come, after each request.
 
         Raises:
             ConflictError: If records were changed elsewhere, and nothing worse happened.
@@ -54,35 +86,62 @@ class Committing(Getting):
             UnsendableValue, ValidationError, InvalidRequest, TransportError: As `plan`; nothing is
                 sent.
         """
+        if on_conflict is not None:
+            checked_policy(on_conflict)
+        yield from self._prepared()
         with self._guard:
-            self._begun()
-            yield from self._settle()
-            if plan is None:
-                limit = yield from self._limit()
-                changes = list(self._changes())
-                check(changes)
-                plan = planned(changes, limit)
-            else:
-                limit, changes = self.client._limit or BATCH_LIMIT, list(self._changes())
-                self._check(plan)
-            untouched, requests = self._untouched(changes, plan), 0
-            self._underway = {id(write.change.record) for write in plan.writes}
-            try:
-                while plan.chunks:
-                    requests += len(plan)
-                    before = len(self._outcomes)
-                    yield from carried_out(plan, self)
-                    plan = planned(superseding(self._outcomes[before:]), limit)
-            finally:
-                self._underway = set()
-        return self._concluded(untouched, requests)
+            locked = self._lock if lock is None else lock
+            options = Options(on_conflict=on_conflict, lock=locked, progress=progress)
+            error, result = yield from self._committed(plan, options, verify=verify)
+        yield from announced("after_commit", self, self, result)
+        if error is not None:
+            raise error
+        return result
+
+    def _prepared(self) -> Program[None]:
+        """Call who listens to `before_commit`."""
+        if self._preparing:
+            msg = "a handler of before_commit cannot commit: its commit is about to begin"
+            raise InvalidRequest(msg)
+        self._preparing = True
+        try:
+            yield from announced("before_commit", self, self)
+        finally:
+            self._preparing = False
+
+    def _committed(
+        self, plan: Plan | None, options: Options, *, verify: bool
+    ) -> Program[tuple[CommitError | None, CommitResult]]:
+        """Commit; return the error that is to be raised, if there is one, and the result."""
+        self._begun()
+        yield from self._settle()
+        if plan is None:
+            limit = yield from self._limit()
+            changes = list(self._changes())
+            check(changes)
+            plan = planned(changes, limit, locked=options.lock)
+        else:
+            limit, changes = self.client._limit or BATCH_LIMIT, list(self._changes())
+            self._check(plan)
+        untouched = self._untouched(changes, plan)
+        try:
+            requests = yield from self._written(plan, limit, options)
+            if verify:
+                self._outcomes += yield from verified(self._outcomes)
+        except BaseException as error:
+            self.last_result = self._told(untouched, self._sent_so_far)[1]
+            error.add_note(f"the commit was broken off: {self.last_result}")
+            raise
+        error_, self.last_result = self._told(untouched, requests)
+        self._outcomes = []
+        return error_, self.last_result
 
     def _limit(self) -> Program[int]:
         """Return how many writes fit in a batch; ask the server, if there may be one."""
         if self.client._limit is None:
             changes = list(self._changes())
             check(changes)  # Before anything is asked.
-            if len(changes) < 2:
+            if len(changes) < 2 and not self._lock:
                 return BATCH_LIMIT
         limit: int = yield from self.client._batch_limit()
         return limit
@@ -115,15 +174,13 @@ class Committing(Getting):
             entry.record for entry in self._known if entry.wanted and id(entry.record) not in busy
         ]
 
-    def _concluded(self, untouched: list[Record], requests: int) -> CommitResult:
-        """Return the result that the outcomes amount to, or raise the error."""
-        outcomes, self._outcomes = self._outcomes, []
-        last = {id(outcome.write.change.record): outcome for outcome in outcomes}
+    def _told(
+        self, untouched: list[Record], requests: int
+    ) -> tuple[CommitError | None, CommitResult]:
+        """Return what the outcomes amount to: an error, if it is one, and the result."""
+        last = {id(outcome.write.change.record): outcome for outcome in self._outcomes}
         final = list(last.values())
         told = last.keys() | {id(record) for record in untouched}
         kept = [entry for entry in self._known if id(entry.record) not in told]
         result = result_of(final, untouched, kept, requests)
-        error = failure_of(final, result)
-        if error is not None:
-            raise error
-        return result
+        return failure_of(final, result), result

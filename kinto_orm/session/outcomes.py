@@ -31,21 +31,23 @@ from kinto_orm.exceptions import (
     ServerError,
     TransactionConflict,
     TransportError,
-    existing_of,
 )
 from kinto_orm.flow.batching import PATIENCE, Answer, settled, together_once
 from kinto_orm.flow.messages import Document, Program, Request, Response, Sleep
-from kinto_orm.flow.refusals import missing_of, response_error, schema_violation
+from kinto_orm.flow.refusals import existing_of, missing_of, response_error, schema_violation
 from kinto_orm.flow.retrying import RetryPolicy
 from kinto_orm.models.parts import known_part
 from kinto_orm.models.permissions import permitted
 from kinto_orm.session.identity import Key
+from kinto_orm.session.locking import Locking
 from kinto_orm.session.planning import Aim, Change, Plan, Write
 from kinto_orm.session.results import Fate, Outcome
 from kinto_orm.session.snapshots import Stored, agree, clashing
 
 
 _DONE: Final = {"create": Fate.CREATED, "update": Fate.UPDATED, "delete": Fate.DELETED}
+
+_NO_COPY: Final = "its copy is not where it moves to"
 
 #: What the server has of a record, None if nothing; or why that is not known.
 Sight: TypeAlias = Stored | KintoException | None
@@ -66,6 +68,12 @@ class Ledger(Protocol):
     def note(self, outcome: Outcome) -> None:
         """Note what became of a write."""
 
+    def is_ready(self, write: Write) -> bool:
+        """Tell whether what must be there before *write* is sent is there."""
+
+    def answered(self, writes: Sequence[Write]) -> Program[None]:
+        """Do what is to be done when it has been noted what became of *writes*."""
+
 
 def carried_out(plan: Plan, ledger: Ledger, patience: RetryPolicy = PATIENCE) -> Program[None]:
     """
@@ -75,22 +83,26 @@ def carried_out(plan: Plan, ledger: Ledger, patience: RetryPolicy = PATIENCE) ->
     """
     broken: KintoException | None = None
     for chunk in plan.chunks:
-        if broken is None:
-            broken = yield from _sent(chunk, ledger, patience)
-        else:
-            for write in chunk:
-                ledger.note(_failed(write, _kept_back(write, broken)))
+        ready = [write for write in chunk if broken is None and ledger.is_ready(write)]
+        for write in chunk:
+            if write not in ready:
+                why = f"a request before it failed: {broken}" if broken else _NO_COPY
+                ledger.note(_failed(write, _kept_back(write, why, broken)))
+        if ready:
+            bracket = Locking(ready) if plan.locked else None
+            broken = yield from _sent(ready, ledger, patience, bracket)
+        yield from ledger.answered(chunk)
 
 
 def _sent(
-    writes: Sequence[Write], ledger: Ledger, patience: RetryPolicy
+    writes: Sequence[Write], ledger: Ledger, patience: RetryPolicy, bracket: Locking | None
 ) -> Program[KintoException | None]:
     """Send *writes* together; return the error after which nothing more should be sent."""
     ledger.sending(writes)
-    answers = yield from settled([write.request for write in writes], patience)
+    answers = yield from settled([write.request for write in writes], patience, bracket)
     left = _judged(writes, answers, ledger)
     if left:
-        return (yield from _recovered(left, ledger, patience))
+        return (yield from _recovered(left, ledger, patience, bracket))
     lost = (each for each in answers if isinstance(each, (NotSent, NotAttempted)))
     return next(lost, None)
 
@@ -147,7 +159,7 @@ def judged(write: Write, response: Response, *, again: bool = False) -> Outcome 
     if response.rehearsed:
         return Outcome(write, Fate.NOT_SENT)
     if status < 300 and (document := data_of(response)) is not None:
-        return Outcome(write, _DONE[change.action], Stored(document, permissions_of(response)))
+        return Outcome(write, _done(change), Stored(document, permissions_of(response)))
     if status < 300 or status >= 500 or status == 409:
         return None
     if status == 404 and missing_of(response) == "record":
@@ -160,12 +172,18 @@ def judged(write: Write, response: Response, *, again: bool = False) -> Outcome 
     return _failed(write, _refusal(write, response))
 
 
+def _done(change: Change) -> Fate:
+    """Return what has become of a record whose *change* is on the server."""
+    fate = _DONE[change.action]
+    return Fate.MERGED if change.resolves and fate is Fate.UPDATED else fate
+
+
 def _met(write: Write, found: Stored | None, *, again: bool) -> Outcome:
     """Return what it means that the server has *found* in the place of what was expected."""
     change = write.change
     if _is(change, found, change.aim):
         ours = again or any(_is(change, found, aim) for aim in change.earlier)
-        fate = _DONE[change.action] if ours or found is None else Fate.UNCHANGED
+        fate = _done(change) if ours or found is None else Fate.UNCHANGED
         return Outcome(write, fate, found)
     if any(_is(change, found, aim) for aim in change.earlier):
         return Outcome(write, Fate.SUPERSEDED, found)
@@ -205,7 +223,10 @@ def _document_of(outcome: Outcome) -> Document | None:
 
 
 def _recovered(
-    open_writes: Mapping[Write, KintoException], ledger: Ledger, patience: RetryPolicy
+    open_writes: Mapping[Write, KintoException],
+    ledger: Ledger,
+    patience: RetryPolicy,
+    bracket: Locking | None,
 ) -> Program[KintoException | None]:
     """
     Find out what became of writes, and send again what was not applied.
@@ -234,7 +255,7 @@ def _recovered(
         groups = [list(left)] if together else [[write] for write in left]
         for group in filter(None, groups):
             ledger.sending(group)
-            answers = yield from settled([write.request for write in group], patience)
+            answers = yield from settled([write.request for write in group], patience, bracket)
             unanswered = _judged(group, answers, ledger, left)
             for write in group:
                 del left[write]
@@ -305,7 +326,7 @@ def _conflict(write: Write, found: Stored | None) -> Outcome:
         remote=remote,
         fields=fields if remote is not None else change.paths,
     )
-    return Outcome(write, Fate.CONFLICT, error=error)
+    return Outcome(write, Fate.CONFLICT, found, error)
 
 
 def _refusal(write: Write, response: Response) -> KintoException:
@@ -344,12 +365,8 @@ def _of(write: Write, error: KintoException) -> KintoException:
     return mine
 
 
-def _kept_back(write: Write, cause: KintoException) -> NotAttempted:
+def _kept_back(write: Write, why: str, cause: KintoException | None) -> NotAttempted:
     change = write.change
-    msg = (
-        f"{type(change.record).__name__} {change.key} was not sent, since a request before it"
-        f" failed: {cause}"
-    )
-    error = NotAttempted(msg)
+    error = NotAttempted(f"{type(change.record).__name__} {change.key} was not sent, since {why}")
     error.__cause__ = cause
     return error

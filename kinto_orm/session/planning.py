@@ -29,6 +29,7 @@ from kinto_orm.models.records import Record
 from kinto_orm.models.survival import lost_of_record
 from kinto_orm.patch_type import BasicPatch, JSONPatch, MergePatch, PatchType
 from kinto_orm.session.identity import Key
+from kinto_orm.session.locking import Locking
 from kinto_orm.session.patches import attributes, both_ways, json_patch, merge_patch
 from kinto_orm.session.snapshots import changed_paths, without_stamps
 from kinto_orm.transport.codec import decode, encode
@@ -70,6 +71,8 @@ class Change:
         permissions: The permissions that are to change, each with all its principals.
         all_permissions: All of them: a PUT empties those that it does not have (P5).
         keys: The keys of the document that are known, if the record was loaded in part.
+        resolves: Whether it is what a conflict was resolved to.
+        after: A record that must be on the server before this is sent: the copy of one that moves.
     """
 
     record: Record
@@ -81,6 +84,8 @@ class Change:
     permissions: Lists = field(factory=dict[str, list[str]])
     all_permissions: Lists = field(factory=dict[str, list[str]])
     keys: frozenset[str] | None = None
+    resolves: bool = False
+    after: Record | None = None
     base: Document | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -153,9 +158,11 @@ class Plan:
 
     Attributes:
         chunks: The writes that travel together, in the order in which they are sent.
+        locked: Whether each batch locks the collections that it writes to (see `locking`).
     """
 
     chunks: tuple[tuple[Write, ...], ...]
+    locked: bool = False
 
     @property
     def writes(self) -> tuple[Write, ...]:
@@ -165,7 +172,14 @@ class Plan:
     @property
     def requests(self) -> tuple[Request, ...]:
         """Return the requests, in order: each a single write, or a batch of them."""
-        return tuple(outer([write.request for write in chunk]) for chunk in self.chunks)
+        return tuple(map(self._request, self.chunks))
+
+    def _request(self, chunk: Sequence[Write]) -> Request:
+        requests = [write.request for write in chunk]
+        bracket = Locking(chunk) if self.locked else None
+        before = [] if bracket is None else bracket.before(requests)
+        behind = [] if bracket is None else bracket.behind(requests)
+        return outer([*before, *requests, *behind])
 
     def __len__(self) -> int:
         return len(self.chunks)
@@ -200,9 +214,14 @@ def _preconditions(request: Request) -> Iterator[str]:
             yield f"{name}: {value}"
 
 
-def planned(changes: Sequence[Change], limit: int) -> Plan:
+def planned(changes: Sequence[Change], limit: int, *, locked: bool = False) -> Plan:
     """
     Return the plan for *changes*, with batches of at most *limit*.
+
+    Args:
+        changes: What is to be written.
+        limit: How many requests fit in a batch.
+        locked: Whether collections are locked meanwhile (see `locking`).
 
     Records are created in the order in which they were added.  What exists is written in the
     order of its keys: two batches that write the same records in opposite orders block each other
@@ -211,13 +230,37 @@ def planned(changes: Sequence[Change], limit: int) -> Plan:
     new = [change for change in changes if change.action == "create"]
     known = [change for change in changes if change.action != "create"]
     changes = [*new, *sorted(known, key=lambda change: change.key)]
-    lonely = {id(change) for change in changes if must_travel_alone(change)}
-    social = [change for change in changes if id(change) not in lonely]
-    parts = [social[start : start + limit] for start in range(0, len(social), limit)]
-    parts += [[change] for change in changes if id(change) in lonely]
+    late = [change for change in changes if change.after is not None]
+    early = [change for change in changes if change.after is None]
     return Plan(
-        tuple(tuple(_write(change, alone=len(part) == 1) for change in part) for part in parts)
+        tuple(
+            tuple(_write(change, alone=len(part) == 1 and not locked) for change in part)
+            for part in (*_parts(early, limit, locked=locked), *_parts(late, limit, locked=locked))
+        ),
+        locked,
     )
+
+
+def _parts(changes: Sequence[Change], limit: int, *, locked: bool) -> list[list[Change]]:
+    """Return *changes* in the parts that travel together."""
+    parts: list[list[Change]] = []
+    lonely: list[list[Change]] = []
+    room, places = 0, set[tuple[str, str]]()
+    for change in changes:
+        if must_travel_alone(change):
+            lonely.append([change])
+            continue
+        place = (change.key.bucket, change.key.collection)
+        wants_lock = locked and change.base is not None
+        if room < (3 if wants_lock and place not in places else 1):
+            parts.append([])
+            room, places = limit, set()
+        if wants_lock and place not in places:
+            places.add(place)
+            room -= 2  # What locks, and what unlocks.
+        room -= 1
+        parts[-1].append(change)
+    return parts + lonely
 
 
 def check(changes: Sequence[Change]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from attrs import field, frozen
 
@@ -19,6 +20,7 @@ class Fate(Enum):
     CREATED = "created"
     UPDATED = "updated"
     DELETED = "deleted"
+    MERGED = "merged"
     UNCHANGED = "unchanged"
     CONFLICT = "conflict"
     ERROR = "error"
@@ -26,6 +28,10 @@ class Fate(Enum):
     NOT_SENT = "not sent"
     #: An earlier write of the same record turned out to have been applied: this one is sent anew.
     SUPERSEDED = "superseded"
+
+
+#: What has changed something on the server.
+EFFECTS: Final = frozenset({Fate.CREATED, Fate.UPDATED, Fate.DELETED, Fate.MERGED})
 
 
 @frozen(eq=False)
@@ -36,7 +42,7 @@ class Outcome:
     Attributes:
         write: The write.
         fate: What became of it.
-        stored: The record as the server has it now, if it was written or is there unchanged.
+        stored: The record as the server has it now, as far as that was told.
         error: What went wrong, if something did.
     """
 
@@ -57,7 +63,8 @@ class CommitResult:
         deleted: Records that are gone from the server.
         unchanged: Records that were not written: nothing had changed, or the server had exactly
             this already.
-        merged: Records whose changes were joined with those of others.
+        merged: Records that were changed elsewhere, too, and are on the server as *on_conflict*
+            resolved that; this has been taken into them.
         conflicts: For each record that was changed elsewhere since it was loaded, a `Conflict`.
         errors: For each record that could not be written, the error, with its *record*.
         unknown: Records of which it is not known whether they were written: the server was out of
@@ -123,6 +130,7 @@ def result_of(
         updated=records(Fate.UPDATED),
         deleted=records(Fate.DELETED),
         unchanged=(*records(Fate.UNCHANGED), *untouched),
+        merged=records(Fate.MERGED),
         conflicts=tuple(error for error in failures if isinstance(error, Conflict)),
         errors=tuple(
             each.error for each in outcomes if each.fate is Fate.ERROR and each.error is not None

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar, overload
 from kinto_orm.client.clients import AsyncClient, Client
 from kinto_orm.exceptions import UnsavedChangesWarning
 from kinto_orm.flow import Awaiting, Blocking
+from kinto_orm.models.policies import OnConflict, checked_policy
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import MergePatch, PatchType
 from kinto_orm.query.queries import AsyncQuery, Query, QueryBase
@@ -29,8 +30,15 @@ class SessionBase(Committing):
     writes what is new, changed or deleted when `commit` is called, and only then.
     """
 
-    def __init__(self, client: Any, *, patch: type[PatchType] = MergePatch) -> None:
-        super().__init__(client, patch)
+    def __init__(
+        self,
+        client: Any,
+        *,
+        patch: type[PatchType] = MergePatch,
+        on_conflict: OnConflict = "raise",
+        lock: bool = False,
+    ) -> None:
+        super().__init__(client, patch, on_conflict=checked_policy(on_conflict), lock=lock)
 
     def __repr__(self) -> str:
         name = type(self).__name__
@@ -66,12 +74,27 @@ class Session(SessionBase, Blocking):
         client: The client that it asks.
         patch: How a change is written: `MergePatch`, `JSONPatch` or `BasicPatch`; a class may say
             otherwise for its records.
+        on_conflict: What becomes of records that were changed elsewhere since they were loaded; a
+            class may say otherwise for its records.  *"raise"*: they are reported.  *"merge"*:
+            changes of different things are joined, and sent again; a clash is reported.
+            *"client_wins"*, *"server_wins"*: the same, and where both sides changed the same, one
+            wins.  Or a function of a `Conflict`, which gives one of these, a document, or None to
+            report it.
+        lock: Whether those who write the same records at the same time are kept waiting, if they
+            lock, too (see `locking`).
     """
 
     client: Client
 
-    def __init__(self, client: Client, *, patch: type[PatchType] = MergePatch) -> None:
-        super().__init__(client, patch=patch)
+    def __init__(
+        self,
+        client: Client,
+        *,
+        patch: type[PatchType] = MergePatch,
+        on_conflict: OnConflict = "raise",
+        lock: bool = False,
+    ) -> None:
+        super().__init__(client, patch=patch, on_conflict=on_conflict, lock=lock)
 
     @overload
     def query(self, model: type[R]) -> Query[R]: ...
@@ -103,13 +126,20 @@ class AsyncSession(SessionBase, Awaiting):
 
     Args:
         client: The client that it asks.
-        patch: As for `Session`.
+        patch, on_conflict, lock: As for `Session`.
     """
 
     client: AsyncClient
 
-    def __init__(self, client: AsyncClient, *, patch: type[PatchType] = MergePatch) -> None:
-        super().__init__(client, patch=patch)
+    def __init__(
+        self,
+        client: AsyncClient,
+        *,
+        patch: type[PatchType] = MergePatch,
+        on_conflict: OnConflict = "raise",
+        lock: bool = False,
+    ) -> None:
+        super().__init__(client, patch=patch, on_conflict=on_conflict, lock=lock)
 
     @overload
     def query(self, model: type[R]) -> AsyncQuery[R]: ...

@@ -24,7 +24,7 @@ from kinto_orm.patch_type import PatchType
 from kinto_orm.session.exclusive import Exclusive
 from kinto_orm.session.identity import Entry, IdentityMap, Key
 from kinto_orm.session.planning import Change, Plan, Write
-from kinto_orm.session.results import Fate, Outcome
+from kinto_orm.session.results import EFFECTS, Fate, Outcome
 from kinto_orm.session.snapshots import adopt, is_dirty, target_of
 
 
@@ -247,8 +247,7 @@ class UnitOfWork:
     def _begun(self) -> None:
         """Begin a commit: of those before, what has an effect is still to be told."""
         self._commits += 1
-        effects = (Fate.CREATED, Fate.UPDATED, Fate.DELETED)
-        self._outcomes = [each for each in self._outcomes if each.fate in effects]
+        self._outcomes = [each for each in self._outcomes if each.fate in EFFECTS]
 
     def note(self, outcome: Outcome) -> None:
         """Take *outcome* into the session."""
@@ -264,14 +263,22 @@ class UnitOfWork:
                     entry.sent.remove(outcome.write)
                 return
             entry.sent.clear()
+        if fate is Fate.CONFLICT:
+            return
         if fate is Fate.DELETED or (fate is Fate.SUPERSEDED and outcome.stored is None):
             self._gone(record, entry)
         elif outcome.stored is not None:
-            change, is_ours = outcome.write.change, fate in (Fate.CREATED, Fate.UPDATED)
+            change, is_ours = outcome.write.change, fate in EFFECTS
             sent = change.target if is_ours else None
             loaded = adopt(record, outcome.stored, sent, change.permissions)
             if entry is not None:
                 entry.loaded = loaded
+
+    def is_ready(self, write: Write) -> bool:
+        """Tell whether what must be there before *write* is sent is there."""
+        after = write.change.after
+        copy = None if after is None else self._known.of(after)
+        return after is None or (copy is not None and copy.loaded is not None)
 
     def _gone(self, record: Record, entry: Entry | None) -> None:
         """Note that the server does not have *record* any more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import time
 
@@ -19,7 +20,7 @@ from attrs import define, field
 from requests.auth import HTTPBasicAuth
 
 from kinto_orm.exceptions import AnswerLost, InvalidRequest, KintoException, NotSent, TransportError
-from kinto_orm.flow.messages import Now, Request, Response, Sleep, Step, Work
+from kinto_orm.flow.messages import Call, Now, Request, Response, Sleep, Step, Work
 from kinto_orm.transport.auth import Credentials, TokenAuth, _Anonymous, signed_headers, signer
 from kinto_orm.transport.files import Sink
 from kinto_orm.transport.forms import BLOCK, Parts, opened
@@ -83,6 +84,9 @@ class Awaiting:
             return await asyncio.sleep(step.seconds)
         if isinstance(step, Work):
             return await asyncio.to_thread(step.do)
+        if isinstance(step, Call):
+            result = step.do()
+            return (await result) if inspect.isawaitable(result) else result
         assert isinstance(step, Now)
         return time.monotonic()
 

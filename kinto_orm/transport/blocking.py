@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 
@@ -17,7 +18,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 
 from kinto_orm.exceptions import AnswerLost, NotSent, TransportError
-from kinto_orm.flow.messages import Now, Request, Response, Sleep, Step, Work
+from kinto_orm.flow.messages import Call, Now, Request, Response, Sleep, Step, Work
 from kinto_orm.transport.auth import Credentials, signer
 from kinto_orm.transport.files import Sink
 from kinto_orm.transport.forms import opened
@@ -85,6 +86,8 @@ class Blocking:
             return time.sleep(step.seconds)
         if isinstance(step, Work):
             return step.do()
+        if isinstance(step, Call):
+            return _called(step)
         assert isinstance(step, Now)
         return time.monotonic()
 
@@ -223,3 +226,14 @@ def _cause(error: BaseException) -> str:
         inner = found
     text = str(inner)
     return text.partition("): ")[2] or text or type(inner).__name__
+
+
+def _called(call: Call[Any]) -> Any:
+    """Make *call*, to a function which must not want to be awaited."""
+    result = call.do()
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        msg = f"{call.do!r} is to be awaited: a blocking session can call plain functions alone"
+        raise TypeError(msg)
+    return result
