@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow.json import copied, same
@@ -23,6 +23,8 @@ from kinto_orm.models.types import is_composite, is_model, parts_of
 if TYPE_CHECKING:
     from kinto_orm.models.records import Model, Record
 
+
+R = TypeVar("R", bound="Record")
 
 _MISSING: Final = object()
 
@@ -149,42 +151,55 @@ def _into_composite(value: Any, new: Any) -> Any:
     return value
 
 
-def rebase(record: Record, remote: Document | None, target: Document) -> None:
+def rebased(kind: type[R], remote: Document | None, target: Document) -> R:
     """
-    Have *record* be as if it had been loaded from *remote* and changed to *target*, in place.
+    Return a record of *kind* as if it had been loaded from *remote* and changed to *target*.
 
-    It has all its fields then.
+    What it stands for may lack defaults that *target* has and *remote* has not.
 
     Args:
-        record: The record.
+        kind: The class of the record.
         remote: A document of the server; None if it has none.
         target: What the record shall stand for, without a timestamp.
 
     Raises:
-        ValidationError: If one of them does not fit its class; the record is as before.
-        InvalidRequest: If they are of another kind of record, or the record cannot stand for
-            *target*; it is as before.
+        ValidationError: If one of them does not fit its class.
+        InvalidRequest: If they are of another kind of record, or such a record does not stand for
+            *target*.
     """
-    kind = type(record)
-    fresh = load(kind, copied(target))
-    base = fresh if remote is None else load(kind, copied(remote))
-    state = {name: value for name, value in base.__dict__.items() if name not in _OWN}
-    for spec in layout_of(kind).specs:
-        if remote and not same(remote.get(spec.key, _MISSING), target.get(spec.key, _MISSING)):
-            state[spec.name] = fresh.__dict__[spec.name]
-    state["extra"] = fresh.extra
-    base.__dict__.update(state)
-    if {type(base), type(fresh)} != {kind} or not same(base._dump(), target):
-        msg = (
-            f"{kind.__name__} {record.id!r} cannot be what changes here and elsewhere amount to:"
-            " refresh it, and change it again"
-        )
+    fresh: R = load(kind, copied(target))
+    base: R = fresh if remote is None else load(kind, copied(remote))
+    if {type(base), type(fresh)} != {kind}:
+        msg = f"{target.get('id')!r} is a {type(base).__name__} elsewhere now, no {kind.__name__}"
         raise InvalidRequest(msg)
     if remote is None:
-        state.update(_document=None, last_modified=None)
+        base.__dict__.update(_document=None, last_modified=None)
+        return base
+    for spec in layout_of(kind).specs:
+        if not same(remote.get(spec.key, _MISSING), target.get(spec.key, _MISSING)):
+            base.__dict__[spec.name] = fresh.__dict__[spec.name]
+    base.__dict__["extra"] = fresh.extra
+    _check_stands_for(base, remote, target)
+    return base
+
+
+def _check_stands_for(record: Record, remote: Document, target: Document) -> None:
+    stands_for, declared = record._dump(), layout_of(type(record)).declared
+    for key in stands_for.keys() | target.keys():
+        is_default = key in declared and key not in stands_for and key not in remote
+        if not is_default and not same(stands_for.get(key, _MISSING), target.get(key, _MISSING)):
+            msg = (
+                f"{type(record).__name__} {record.id!r} cannot be what the changes here and"
+                f" elsewhere amount to: {key} would be another"
+            )
+            raise InvalidRequest(msg)
+
+
+def become(record: Record, other: Record) -> None:
+    """Have *record* be as *other*, which is of no use then, in place; permissions stay."""
     mine = record.__dict__
     for name in ("_made", "_form", "_part"):
         mine.pop(name, None)
-    for name, value in state.items():
-        is_private = name.startswith("_")
-        mine[name] = value if is_private else _into(mine.get(name), value)
+    for name, value in other.__dict__.items():
+        if name not in _OWN:
+            mine[name] = value if name.startswith("_") else _into(mine.get(name), value)

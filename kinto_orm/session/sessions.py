@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -15,14 +16,14 @@ from kinto_orm.models.records import Record
 from kinto_orm.patch_type import MergePatch, PatchType
 from kinto_orm.query.queries import AsyncQuery, Query, QueryBase
 from kinto_orm.query.questions import select_of
-from kinto_orm.session.committing import Committing
+from kinto_orm.session.repeating import ATTEMPTS, Repeating
 
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 
-class SessionBase(Committing):
+class SessionBase(Repeating):
     """
     A unit of work, without the waiting.
 
@@ -104,6 +105,43 @@ class Session(SessionBase, Blocking):
         """Look for records of *model*, or for what a query of another session looks for."""
         return Query(self, select_of(model))
 
+    def retry(
+        self,
+        work: Callable[[Self], T],
+        *,
+        attempts: int = ATTEMPTS,
+        lock: bool = True,
+        repeatable: bool = False,
+    ) -> T:
+        """
+        Run *work*, which reads, changes and commits; run it again if somebody else was first.
+
+        What it has not committed at its end, this does.  On a conflict its changes are undone, the
+        records of the conflict are as the server has them, and it is run from its start, however
+        conflicts are resolved otherwise.
+
+        Args:
+            work: A function of the session.
+            attempts: How often it is run at the most.
+            lock: Whether those who write the same records at the same time are kept waiting: all
+                who use `retry`.  Without it, on PostgreSQL, two of them can both be told that they
+                were first (P3).
+            repeatable: Whether it may be run again though a part of what it changed was written.
+
+        Returns:
+            What *work* returned.
+
+        Raises:
+            ConflictError: If it met a conflict each time; or if a part of what it changed was
+                written, so that to run it again would do that twice.
+            InvalidRequest: If the session has changes already.
+            CommitError: If records could not be written.
+        """
+        result: T = self._run(
+            self._repeated(work, attempts=attempts, lock=lock, repeatable=repeatable)
+        )
+        return result
+
     def close(self) -> None:
         """Forget all records, with their changes; records stay as they are."""
         self.clear()
@@ -148,6 +186,20 @@ class AsyncSession(SessionBase, Awaiting):
     def query(self, model: Any) -> AsyncQuery[Any]:
         """Look for records of *model*, or for what a query of another session looks for."""
         return AsyncQuery(self, select_of(model))
+
+    async def retry(
+        self,
+        work: Callable[[Self], Awaitable[T]],
+        *,
+        attempts: int = ATTEMPTS,
+        lock: bool = True,
+        repeatable: bool = False,
+    ) -> T:
+        """Run *work*, a coroutine function, as `Session.retry` does."""
+        result: T = await self._run(
+            self._repeated(work, attempts=attempts, lock=lock, repeatable=repeatable)
+        )
+        return result
 
     async def close(self) -> None:
         """Forget all records, with their changes; records stay as they are."""

@@ -22,7 +22,7 @@ from kinto_orm.flow import Document, Program, Sleep
 from kinto_orm.flow.batching import PATIENCE
 from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Call
-from kinto_orm.models.adopting import rebase
+from kinto_orm.models.adopting import become, rebased
 from kinto_orm.models.permissions import (
     adopt_permissions,
     all_permissions,
@@ -100,6 +100,8 @@ class Writing(Loading):
         self._on_conflict: OnConflict = on_conflict
         self._lock = lock
         self._course: _Course | None = None
+        #: Whether what is done is done again on a conflict (see `repeating`).
+        self._is_repeating = False
 
     def _written(self, plan: Plan, limit: int, options: Options) -> Program[int]:
         """Send what *plan* says, and what that leads to; return how many requests that took."""
@@ -178,6 +180,8 @@ class Writing(Loading):
         """Return what is to become of conflicts of *record*."""
         if options.on_conflict is not None:
             return options.on_conflict
+        if self._is_repeating:  # A merge would keep what was worked out from values of before.
+            return "raise"
         return self._on_conflict if record._on_conflict is None else record._on_conflict[0]
 
     def _taken(self, entry: Entry, outcome: Outcome, resolution: Resolution) -> Change | None:
@@ -189,13 +193,15 @@ class Writing(Loading):
         if found is None:
             return self._brought_back(entry, change, document)
         document = _completed(change, found, document)
-        rebase(entry.record, found.document, self._with_later_edits(entry, change, document))
+        target = rebased(type(entry.record), found.document, document)._dump()
+        now = self._with_later_edits(entry, change, target)
+        become(entry.record, rebased(type(entry.record), found.document, now))
         if found.permissions is None:
             hide_permissions(entry.record)
         else:
             adopt_permissions(entry.record, found.permissions)
         entry.loaded, entry.wanted = entry.record.__dict__["_document"], True
-        return self._still_to_do(entry, outcome.write, document)
+        return self._still_to_do(entry, outcome.write, target)
 
     def _taken_away(self, entry: Entry, outcome: Outcome) -> Change | None:
         """Have the record of *entry* go; return what is still to be written."""
@@ -212,7 +218,8 @@ class Writing(Loading):
         if change.keys is not None:
             msg = "it was loaded in part, so that the rest of it is lost"
             raise InvalidRequest(msg)
-        rebase(entry.record, None, self._with_later_edits(entry, change, document))
+        now = self._with_later_edits(entry, change, document)
+        become(entry.record, rebased(type(entry.record), None, now))
         self._gone(entry.record, entry)
         return attrs.evolve(
             change,
