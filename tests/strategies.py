@@ -50,5 +50,12 @@ def _edit(value: Any) -> st.SearchStrategy[Any]:
     return values
 
 
+@st.composite
+def triples(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Give an object, and two others that are like it in parts."""
+    before = draw(objects)
+    return before, draw(_edit(before)), draw(_edit(before))
+
+
 #: An object before and after an edit, or two that have nothing to do with each other.
 pairs = edited() | st.tuples(objects, objects)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -68,3 +68,24 @@ def common_ends(one: Sequence[Any], other: Sequence[Any]) -> tuple[int, int]:
     while end < shorter - start and same(one[-1 - end], other[-1 - end]):
         end += 1
     return start, end
+
+
+def hashable(value: Any) -> Any:
+    """Return what has the same hash, and is equal, where JSON values are the same."""
+    if isinstance(value, dict):
+        return frozenset((key, hashable(item)) for key, item in value.items())
+    if isinstance(value, list):
+        return tuple(map(hashable, value))
+    return isinstance(value, bool), value
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Give what *value* holds, each with its path; what is empty says nothing."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, (*path, key))
+    elif isinstance(value, list):
+        for item in value:
+            yield from leaves(item, path)
+    elif value:
+        yield path, hashable(value)

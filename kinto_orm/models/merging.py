@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from kinto_orm.flow.json import common_ends, same
+from kinto_orm.flow.json import common_ends, hashable, leaves, same
 
 
 _MISSING: Final = object()
@@ -115,16 +115,16 @@ def _equal(
 ) -> Iterator[tuple[int, int]]:
     places: dict[Any, list[int]] = {}
     for origin in left:
-        places.setdefault(_hashable(old[origin]), []).append(origin)
+        places.setdefault(hashable(old[origin]), []).append(origin)
     for index in open_:
-        if equal := places.get(_hashable(new[index])):
+        if equal := places.get(hashable(new[index])):
             yield equal.pop(0), index
 
 
 def _alike(
     old: list[Any], new: list[Any], left: list[int], open_: list[int]
 ) -> Iterator[tuple[int, int]]:
-    here, there = [set(_leaves(item)) for item in old], [set(_leaves(item)) for item in new]
+    here, there = [set(leaves(item)) for item in old], [set(leaves(item)) for item in new]
     count = Counter(leaf for leaves in (*here, *there) for leaf in leaves)
 
     def rank(pair: tuple[int, int]) -> tuple[float, int]:
@@ -142,24 +142,3 @@ def _alike(
             used[0].add(origin)
             used[1].add(index)
             yield origin, index
-
-
-def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Give what *value* holds, each with its path; what is empty says nothing."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _leaves(item, (*path, key))
-    elif isinstance(value, list):
-        for item in value:
-            yield from _leaves(item, path)
-    elif value:
-        yield path, _hashable(value)
-
-
-def _hashable(value: Any) -> Any:
-    """Return what has the same hash, and is equal, where JSON values are the same."""
-    if isinstance(value, dict):
-        return frozenset((key, _hashable(item)) for key, item in value.items())
-    if isinstance(value, list):
-        return tuple(map(_hashable, value))
-    return isinstance(value, bool), value

@@ -42,7 +42,8 @@ from kinto_orm.session.identity import Key
 from kinto_orm.session.locking import Locking
 from kinto_orm.session.planning import Aim, Change, Plan, Write
 from kinto_orm.session.results import Fate, Outcome
-from kinto_orm.session.snapshots import Stored, agree, clashing
+from kinto_orm.session.snapshots import Stored, agree, without_stamps
+from kinto_orm.session.three_way import three_way
 
 
 _DONE: Final = {"create": Fate.CREATED, "update": Fate.UPDATED, "delete": Fate.DELETED}
@@ -303,7 +304,8 @@ def seen(write: Write, found: Stored | None) -> Outcome | None:
 def _conflict(write: Write, found: Stored | None) -> Outcome:
     change = write.change
     remote = None if found is None else found.document
-    fields = clashing(change.base or {}, change.target or {}, remote or {})
+    theirs = without_stamps(remote or {})
+    fields = three_way(change.base or {}, change.target or {}, theirs).clashes
     what = {"create": "created", "update": "changed", "delete": "changed"}[change.action]
     happened = f"was {what} elsewhere" if remote is not None else "was deleted elsewhere"
     at = f" at {remote.get('last_modified')}" if remote is not None else ""

@@ -119,7 +119,7 @@ def changed_paths(before: Any, after: Any) -> list[str]:
 def _changed(before: Any, after: Any, path: str) -> Iterator[str]:
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in before.keys() | after.keys():
-            inner = f"{path}.{key}" if path else str(key)
+            inner = within(path, key)
             if key not in before or key not in after:
                 yield inner
             else:
@@ -128,18 +128,6 @@ def _changed(before: Any, after: Any, path: str) -> Iterator[str]:
         yield path
 
 
-def clashing(base: Any, local: Any, remote: Any) -> tuple[str, ...]:
-    """Return the paths that both sides changed, to something different."""
-    theirs, apart = changed_paths(base, remote), changed_paths(local, remote)
-    return tuple(
-        path
-        for path in changed_paths(base, local)
-        if _overlaps(path, theirs) and _overlaps(path, apart)
-    )
-
-
-def _overlaps(path: str, others: list[str]) -> bool:
-    return any(
-        path == other or path.startswith(f"{other}.") or other.startswith(f"{path}.")
-        for other in others
-    )
+def within(path: str, key: str) -> str:
+    """Return the path of what the object at *path* has under *key*."""
+    return f"{path}.{key}" if path else key

@@ -17,7 +17,7 @@ from apps import App
 from kinto_orm import JSONPatch, MergePatch, Record
 from kinto_orm.flow.json import same
 from kinto_orm.session.patches import attributes, both_ways, json_patch, merge_patch
-from kinto_orm.session.snapshots import changed_paths, clashing
+from kinto_orm.session.snapshots import changed_paths
 from strategies import pairs
 
 
@@ -136,26 +136,13 @@ class TestJsonPatch:
 
 
 class TestPaths:
-    """Which paths changed, and which clash."""
+    """Which paths changed."""
 
     def test_changed(self) -> None:
         """Objects are looked into, lists are not."""
         before = {"a": {"b": 1, "c": [1]}, "d": 1}
         after = {"a": {"b": 2, "c": [1, 2]}, "e": 1}
         assert changed_paths(before, after) == ["a.b", "a.c", "d", "e"]
-
-    @pytest.mark.parametrize(
-        ("local", "remote", "fields"),
-        [
-            ({"a": 2, "b": 1}, {"a": 1, "b": 2}, ()),
-            ({"a": 2, "b": 1}, {"a": 3, "b": 1}, ("a",)),
-            ({"a": 2, "b": 1}, {"a": 2, "b": 1}, ()),  # The same on both sides.
-            ({"a": {"x": 1}, "b": 1}, {"a": 5, "b": 1}, ("a",)),
-        ],
-    )
-    def test_clashing(self, local: Any, remote: Any, fields: Any) -> None:
-        """A clash is what both sides changed, to something different."""
-        assert clashing({"a": 1, "b": 1}, local, remote) == fields
 
 
 class Anything(Record, collection="todos"):
