@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import field, frozen
 
 from kinto_orm.exceptions import ValidationError
+
+
+#: The id of the record that stands for a lock (see `session.locking`).  Queries pass it over.
+LOCK: Final = "kinto-orm-lock"
 
 
 @frozen

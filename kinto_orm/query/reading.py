@@ -30,7 +30,7 @@ from kinto_orm.flow import Document, Page, Program, Request, Response, Stream, c
 from kinto_orm.models.layout import load
 from kinto_orm.models.parts import load_part
 from kinto_orm.models.records import Record
-from kinto_orm.query.items import Invalid, Tombstone
+from kinto_orm.query.items import LOCK, Invalid, Tombstone
 from kinto_orm.query.linking import check_links, linked
 from kinto_orm.query.selects import Select
 
@@ -297,6 +297,8 @@ def _items(
 ) -> Iterator[tuple[Document, Any]]:
     """Give each of the *loaded* documents, and what it stands for; None if that is to go."""
     for document, part in loaded:
+        if document["id"] == LOCK:
+            continue
         if select.deleted and document.get("deleted") is True:
             yield document, Tombstone(document["id"], document["last_modified"])
             continue

@@ -9,7 +9,7 @@ A handler of an awaiting session may be a coroutine function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args, overload
 
@@ -145,3 +145,30 @@ def announced(
     """Call with what is *given* whoever listens to *event*."""
     for handler in list(handlers_of(event, session, record)):
         yield Call(partial(handler, *given))
+
+
+def announcing(
+    program: Generator[Any, Any, Any], session: object, read: list[Record]
+) -> Generator[Any, Any, Any]:
+    """Run *program*; announce the records that it has *read* before it goes on, and at its end."""
+    try:
+        step = next(program)
+        while True:
+            yield from _announced_as_loaded(session, read)
+            try:
+                answer = yield step
+            except BaseException as error:  # noqa: BLE001 (raised inside the program)
+                step = program.throw(error)
+            else:
+                step = program.send(answer)
+    except StopIteration as stop:
+        yield from _announced_as_loaded(session, read)
+        return stop.value
+    finally:
+        program.close()
+
+
+def _announced_as_loaded(session: object, read: list[Record]) -> Program[None]:
+    while read:
+        record = read.pop(0)
+        yield from announced("loaded", session, record, record=record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from kinto_orm.exceptions import InvalidRequest
@@ -16,6 +16,7 @@ from kinto_orm.models.records import Record
 from kinto_orm.patch_type import PatchType
 from kinto_orm.query.reading import Answered, Loaded
 from kinto_orm.query.selects import Select
+from kinto_orm.session.events import announcing, is_heard
 from kinto_orm.session.identity import Entry, Key
 from kinto_orm.session.outcomes import looked_up
 from kinto_orm.session.snapshots import Stored
@@ -34,6 +35,20 @@ class Loading(UnitOfWork):
     def __init__(self, client: Any, patch: type[PatchType]) -> None:
         super().__init__(client, patch)
         self._answers: OrderedDict[tuple[Any, ...], Answered] = OrderedDict()
+        #: Records that were read, until that has been announced.
+        self._read_lately: list[Record] = []
+
+    def _governed(self, program: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        """Return *program* with what goes around each; what it reads is announced."""
+        governed = super()._governed(program)
+        if not is_heard("loaded"):
+            return governed
+        return announcing(governed, self, self._read_lately)
+
+    def _heard_of(self, record: Record) -> None:
+        """Note that *record* was read."""
+        if is_heard("loaded"):
+            self._read_lately.append(record)
 
     def clear(self) -> None:
         """Forget all records, with their changes."""
@@ -96,6 +111,7 @@ class Loading(UnitOfWork):
         record: R = _made(model, document, part)
         adopt_permissions(record, permissions)
         self._known.put(Entry(key, record, document))
+        self._heard_of(record)
         return record
 
     def _complete(self, entry: Entry, document: Document, part: frozenset[str] | None) -> None:
@@ -114,6 +130,7 @@ class Loading(UnitOfWork):
         entry.record.__dict__.update(fresh.__dict__)
         entry.loaded, entry.wanted = document, True
         entry.outdate()
+        self._heard_of(entry.record)
 
     def _here(
         self,

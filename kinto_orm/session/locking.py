@@ -20,7 +20,7 @@ from __future__ import annotations
 import warnings
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from attrs import define, field
 
@@ -28,14 +28,11 @@ from kinto_orm.client.paths import record_path
 from kinto_orm.exceptions import UnlockedWarning
 from kinto_orm.flow.messages import Document, Request, Response
 from kinto_orm.flow.refusals import response_error
+from kinto_orm.query.items import LOCK
 
 
 if TYPE_CHECKING:
     from kinto_orm.session.planning import Write
-
-
-#: The id of the record that stands for a lock.
-LOCK: Final = "kinto-orm-lock"
 
 
 def locks(writes: Iterable[Write]) -> list[Request]:

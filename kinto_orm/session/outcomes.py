@@ -184,6 +184,8 @@ def _met(write: Write, found: Stored | None, *, again: bool) -> Outcome:
     change = write.change
     if _is(change, found, change.aim):
         ours = again or any(_is(change, found, aim) for aim in change.earlier)
+        if change.strict and not ours:
+            return _conflict(write, found)
         fate = _done(change) if ours or found is None else Fate.UNCHANGED
         return Outcome(write, fate, found)
     if any(_is(change, found, aim) for aim in change.earlier):

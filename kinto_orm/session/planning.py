@@ -72,6 +72,7 @@ class Change:
         all_permissions: All of them: a PUT empties those that it does not have (P5).
         keys: The keys of the document that are known, if the record was loaded in part.
         resolves: Whether it is what a conflict was resolved to.
+        strict: Whether it is a conflict if somebody else has done exactly the same.
         after: A record that must be on the server before this is sent: the copy of one that moves.
     """
 
@@ -85,6 +86,7 @@ class Change:
     all_permissions: Lists = field(factory=dict[str, list[str]])
     keys: frozenset[str] | None = None
     resolves: bool = False
+    strict: bool = False
     after: Record | None = None
     base: Document | None = field(init=False, default=None)
 

@@ -80,7 +80,7 @@ class Repeating(Committing):
                 self._replace(entry, fresh, conflict.remote)
             else:  # It is a record of another kind now.
                 self._known.drop(entry.record)
-        self.rollback()  # type: ignore[attr-defined]
+        getattr(self, "rollback", lambda: None)()
 
 
 _NOT_AGAIN: Final = (

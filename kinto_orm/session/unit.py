@@ -52,6 +52,8 @@ class UnitOfWork:
         self._outcomes: list[Outcome] = []
         #: The records of a plan that is being sent, by their identity.
         self._underway: set[int] = set()
+        #: Whether what is done is done again on a conflict (see `repeating`).
+        self._is_repeating = False
         #: How often something may have been written.
         self._commits = 0
 
@@ -174,6 +176,7 @@ class UnitOfWork:
             permissions=permission_changes(entry.record) if target is not None else {},
             all_permissions=all_permissions(entry.record) if target is not None else {},
             keys=keys_of(entry.record),
+            strict=self._is_repeating,
         )
 
     def _check_id(self, entry: Entry) -> None:

@@ -100,8 +100,6 @@ class Writing(Loading):
         self._on_conflict: OnConflict = on_conflict
         self._lock = lock
         self._course: _Course | None = None
-        #: Whether what is done is done again on a conflict (see `repeating`).
-        self._is_repeating = False
 
     def _written(self, plan: Plan, limit: int, options: Options) -> Program[int]:
         """Send what *plan* says, and what that leads to; return how many requests that took."""

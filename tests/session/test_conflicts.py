@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from apps import COMBINATIONS, App
-from kinto_orm import Conflict, ConflictError, Embedded, Field, Permissions, Record, embedded, field
+from kinto_orm import Conflict, ConflictError, Embedded, Field, Record, embedded, field
 from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.session.events import listen, unlisten
 from kinto_orm.session.writing import MERGES
@@ -97,7 +97,7 @@ class TestMerge:
         assert app.stored()["x"] == todo.to_document()
 
     def test_a_touch_is_no_clash(self, app: App) -> None:
-        """Whoever wrote the record without changing it does not stand in the way, of a deletion either."""
+        """Who wrote the record without changing it stands in nobody's way."""
         session = app.session(on_conflict="merge")
         todo = session.get_one(Todo, "x")
         theirs(app)
@@ -106,7 +106,7 @@ class TestMerge:
         assert app.stored() == {}
 
     def test_many_are_merged_in_one_batch(self, app: App) -> None:
-        """All that can be merged is sent again together; what clashes is reported, the rest is done."""
+        """All that can be merged is sent again together; what clashes is reported."""
         app.create([{"id": f"r{i}", "title": "a", "note": "n"} for i in range(6)])
         session = app.session(on_conflict="merge")
         todos = {todo.id: todo for todo in session.query(Todo)}
@@ -327,7 +327,7 @@ class TestWinners:
 
     @pytest.mark.parametrize("policy", ["raise", "merge"])
     def test_deleted_by_us(self, app: App, policy: str) -> None:
-        """Deleted here and edited there is a conflict of its own kind; the record stays to be deleted."""
+        """Deleted here and edited there is a conflict of its own kind; nothing is deleted."""
         session = app.session(on_conflict=policy)
         todo = session.get_one(Todo, "x")
         theirs(app, title="theirs")
@@ -406,13 +406,13 @@ class TestFunctions:
 
     def test_it_gives_a_policy(self, app: App) -> None:
         """It may leave the work to a policy."""
-        session, todo = self.conflicting(app, lambda conflict: "client_wins")
+        session, todo = self.conflicting(app, lambda _: "client_wins")
         assert session.commit().merged == (todo,)
         assert todo.title == app.stored()["x"]["title"] == "mine"
 
     def test_it_gives_nothing(self, app: App) -> None:
         """Without an answer the conflict is raised."""
-        session, todo = self.conflicting(app, lambda conflict: None)
+        session, todo = self.conflicting(app, lambda _: None)
         with pytest.raises(ConflictError):
             session.commit()
         assert session.dirty == (todo,)
@@ -421,8 +421,8 @@ class TestFunctions:
         "answer", [7, "no policy", {"id": "other", "title": "a"}, {"title": 3}, {"title": "\ud83e"}]
     )
     def test_it_gives_what_cannot_be(self, app: App, answer: Any) -> None:
-        """What the record cannot be leaves the conflict, which says why; the record is as before."""
-        session, todo = self.conflicting(app, lambda conflict: answer)
+        """What the record cannot be leaves the conflict, which says why, and the record."""
+        session, todo = self.conflicting(app, lambda _: answer)
         before = todo.to_document()
         with pytest.raises(ConflictError) as caught:
             session.commit()
@@ -435,7 +435,7 @@ class TestFunctions:
     def test_it_fails(self, app: App) -> None:
         """What it raises does not lose what was written: it is the cause of the conflict."""
 
-        def fail(conflict: Conflict) -> Any:
+        def fail(_: Conflict) -> Any:
             raise LookupError("no idea")
 
         session, _ = self.conflicting(app, fail)
@@ -450,7 +450,7 @@ class TestFunctions:
     def test_it_is_awaited(self, app: App) -> None:
         """An awaiting session may have a coroutine function."""
 
-        async def decide(conflict: Conflict) -> Any:
+        async def decide(_: Conflict) -> Any:
             return "server_wins"
 
         session, todo = self.conflicting(app, decide)
@@ -461,7 +461,7 @@ class TestFunctions:
     def test_it_cannot_be_awaited(self, app: App) -> None:
         """A blocking session says that it cannot."""
 
-        async def decide(conflict: Conflict) -> Any:
+        async def decide(_: Conflict) -> Any:
             return "server_wins"
 
         session, _ = self.conflicting(app, decide)
