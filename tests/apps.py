@@ -79,8 +79,8 @@ class App:
     def client(self, url: str | None = None, **options: Any) -> Any:
         """Return a client, which is closed with the test; what it sends is in its *sent*."""
         kind: Callable[..., Any] = AsyncClient if self.awaiting else Client
-        options = {"bucket": self.bucket, "collection": "todos", **options}
-        client = kind(server_url=url or self.server.url, auth=self.server.auth, **options)
+        usual = {"auth": self.server.auth, "bucket": self.bucket, "collection": "todos"}
+        client = kind(server_url=url or self.server.url, **{**usual, **options})
         client._port = Counted(client._port)
         client.sent = client._port.sent
         self._clients.append(client)

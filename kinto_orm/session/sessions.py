@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -14,14 +16,14 @@ from kinto_orm.models.records import Record
 from kinto_orm.patch_type import MergePatch, PatchType
 from kinto_orm.query.queries import AsyncQuery, Query, QueryBase
 from kinto_orm.query.questions import select_of
-from kinto_orm.session.committing import Committing
+from kinto_orm.session.editing import Editing
 
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 
-class SessionBase(Committing):
+class SessionBase(Editing):
     """
     A unit of work, without the waiting.
 
@@ -81,8 +83,31 @@ class Session(SessionBase, Blocking):
         """Look for records of *model*, or for what a query of another session looks for."""
         return Query(self, select_of(model))
 
+    @contextmanager
+    def begin(self) -> Generator[Self]:
+        """
+        Commit when the block ends, and undo its changes if it fails.
+
+            with Session(client) as session, session.begin():
+                session.get_one(Todo, "milk").done = True
+
+        What a commit inside the block has written is not undone.  If the commit at its end fails,
+        what was not written stays a change, as after any commit.
+
+        Raises:
+            InvalidRequest: If the session has changes already, or is inside another such block.
+            CommitError: As `commit`.
+        """
+        with self._all_or_nothing():
+            yield self
+        self.commit()
+
     def close(self) -> None:
-        """Forget all records, with their changes; records stay as they are."""
+        """
+        Forget all records, with their changes; records stay as they are.
+
+        There is nothing else to close: the session can be used again, as a new one.
+        """
         self.clear()
 
     def __enter__(self) -> Self:
@@ -119,8 +144,31 @@ class AsyncSession(SessionBase, Awaiting):
         """Look for records of *model*, or for what a query of another session looks for."""
         return AsyncQuery(self, select_of(model))
 
+    @asynccontextmanager
+    async def begin(self) -> AsyncGenerator[Self]:
+        """
+        Commit when the block ends, and undo its changes if it fails.
+
+            async with AsyncSession(client) as session, session.begin():
+                (await session.get_one(Todo, "milk")).done = True
+
+        What a commit inside the block has written is not undone.  If the commit at its end fails,
+        what was not written stays a change, as after any commit.
+
+        Raises:
+            InvalidRequest: If the session has changes already, or is inside another such block.
+            CommitError: As `commit`.
+        """
+        with self._all_or_nothing():
+            yield self
+        await self.commit()
+
     async def close(self) -> None:
-        """Forget all records, with their changes; records stay as they are."""
+        """
+        Forget all records, with their changes; records stay as they are.
+
+        There is nothing else to close: the session can be used again, as a new one.
+        """
         self.clear()
 
     async def __aenter__(self) -> Self:
