@@ -44,9 +44,11 @@ from kinto_orm.models.records import EmbeddedRecord, Record
 from kinto_orm.patch_type import BasicPatch, JSONPatch, MergePatch
 from kinto_orm.query.items import Invalid, Tombstone
 from kinto_orm.query.queries import AsyncQuery, Query
+from kinto_orm.session.changes import FieldChange
 from kinto_orm.session.planning import Plan
 from kinto_orm.session.results import CommitResult
 from kinto_orm.session.sessions import AsyncSession, Session
+from kinto_orm.session.snapshots import MISSING, NOT_LOADED
 from kinto_orm.transport.auth import BearerTokenAuth, TokenAuth
 from kinto_orm.transport.sessions import create_session
 from kinto_orm.transport.wire import Timeout
@@ -57,6 +59,8 @@ if _TYPE_CHECKING:
     from kinto_orm.transport.login import BrowserOAuth
 
 __all__ = [
+    "MISSING",
+    "NOT_LOADED",
     "AsyncClient",
     "AsyncQuery",
     "AsyncSession",
@@ -82,6 +86,7 @@ __all__ = [
     "Everyone",
     "Fault",
     "Field",
+    "FieldChange",
     "Group",
     "Invalid",
     "InvalidId",

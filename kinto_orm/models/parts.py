@@ -16,6 +16,7 @@ import attrs
 from attrs import NOTHING
 
 from kinto_orm.exceptions import UnsendableValue, ValidationError
+from kinto_orm.flow.json import copied
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.adopting import adopt_system
 from kinto_orm.models.diagnosis import converted
@@ -145,6 +146,29 @@ def adopt_part(record: Record, document: Document) -> None:
     except ValidationError:
         return
     record.__dict__["_document"] = document
+
+
+def take_keys(record: Record, document: Document, keys: Collection[str]) -> None:
+    """
+    Give *record* the values that *document* has under *keys*; what it was loaded from stays.
+
+    Args:
+        record: A record, all of which was loaded or a part.
+        document: What it shall stand for, as far as *keys* go.
+        keys: Keys of documents; one that is missing there has its default.
+
+    Raises:
+        ValidationError: If they do not fit; the record is as before.
+    """
+    layout = layout_of(type(record))
+    names = frozenset(spec.name for spec in layout.specs if spec.key in keys)
+    values = load_part(type(record), document, names).__dict__
+    record.__dict__.update({name: values[name] for name in names})
+    for key in set(keys) - layout.keys:
+        if key in document:
+            record.extra[key] = copied(document[key])
+        else:
+            record.extra.pop(key, None)
 
 
 def known_part(document: Mapping[str, Any], keys: Collection[str] | None) -> Document:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: Permissions as documents have them: the principals that have each.
 Lists: TypeAlias = Mapping[str, Iterable[str]]
 
+#: A change of a permission: who had it, and who shall have it.
+Edit: TypeAlias = tuple[frozenset[str], frozenset[str]]
+
 #: What may be permitted on a record.
 NAMES: Final = ("read", "write")
 
@@ -334,6 +337,34 @@ def adopt_permissions(record: Record, lists: Lists | None, sent: Lists | None = 
         known._adopt(lists, sent)
     elif not known._changes():
         del state["_permissions"]
+
+
+def permission_edits(record: Record) -> dict[str, Edit]:
+    """Return for each permission that was changed since it was loaded what was changed of it."""
+    known: Permissions | None = record.__dict__.get("_permissions")
+    if known is None:
+        return {}
+    edits = {}
+    for name, members in known._changes().items():
+        before = known._loaded.get(name, frozenset())
+        edits[name] = (before, frozenset(members))
+    return edits
+
+
+def edit_permissions(record: Record, edits: Mapping[str, Edit]) -> None:
+    """Make *edits* to the permissions of *record*, which are loaded: who was added is, too."""
+    for name, (before, after) in edits.items():
+        held = record.permissions._known()[name]
+        record.permissions._known()[name] = Principals(
+            (set(held) | (after - before)) - (before - after)
+        )
+
+
+def undo_permissions(record: Record) -> None:
+    """Have *record* permit what it did when it was loaded."""
+    known: Permissions | None = record.__dict__.get("_permissions")
+    if known is not None and known.is_loaded:
+        known._held = {name: Principals(known._loaded.get(name, ())) for name in NAMES}
 
 
 def permitted(found: Lists | None, wanted: Lists) -> bool:

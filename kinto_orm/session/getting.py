@@ -1,12 +1,22 @@
-"""Reading records by their ids, into a session."""
+"""
+Reading records by their ids, into a session.
+
+What is read together is taken in together: an error of one record does not lose the others.  It
+is raised when all that can be is in the session.  Of several errors that is the first, with the
+others in its notes: so it is the same one that the record would meet alone, and whoever handles
+that handles this.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from kinto_orm.client.endpoints.objects import content, permissions_of
-from kinto_orm.exceptions import InvalidRequest, KintoException, RecordNotFound
-from kinto_orm.flow import Program, Request, Response, operation
+from kinto_orm.client.endpoints.server import BATCH_LIMIT
+from kinto_orm.exceptions import InvalidRequest, KintoException, RecordNotFound, TransportError
+from kinto_orm.flow import Program, Request, operation
+from kinto_orm.flow.batching import Answer, together_once
 from kinto_orm.flow.refusals import missing_of
 from kinto_orm.models.binding import unbound
 from kinto_orm.models.layout import base_of_kinds, load
@@ -14,7 +24,7 @@ from kinto_orm.models.parts import part_of
 from kinto_orm.models.records import Record
 from kinto_orm.session.attaching import Attaching
 from kinto_orm.session.identity import Entry, Key
-from kinto_orm.session.outcomes import looked_up
+from kinto_orm.session.outcomes import Sight
 from kinto_orm.session.snapshots import Stored
 
 
@@ -33,11 +43,13 @@ class Getting(Attaching):
 
         Raises:
             InvalidId: If Kinto does not take *id*.
+            InvalidRequest: If the session has it, as a record of another class.
             ValidationError: If what is there does not fit *model*.
             CollectionNotFound: If there is no such collection.
         """
         with self._guard:
-            return (yield from self._get(model, id))
+            (found,) = yield from self._got(model, [id])
+        return found
 
     @operation
     def get_one(self, model: type[R], id: str) -> Program[R]:
@@ -46,98 +58,163 @@ class Getting(Attaching):
 
         Raises:
             RecordNotFound: If there is none.
-            InvalidId, ValidationError, CollectionNotFound: As `get`.
+            InvalidId, InvalidRequest, ValidationError, CollectionNotFound: As `get`.
         """
         with self._guard:
-            found = yield from self._get(model, id)
+            (found,) = yield from self._got(model, [id])
         if found is None:
             msg = f"there is no {model.__name__} {self._key(model, id)}"
             raise RecordNotFound(msg)
         return found
 
-    def _get(self, model: type[R], ident: str) -> Program[R | None]:
-        key = self._key(model, ident)
-        entry = self._known.find(key)
-        if entry is not None and not entry.wanted:
-            return None
-        if entry is None or part_of(entry.record) is not None:
-            stored = yield from self._read(key)
-            if stored is None:
-                return None
-            found = self._take(model, stored.document, None, stored.permissions)
-            if found is not None and part_of(found) is not None:
-                msg = (
-                    f"{type(found).__name__} {key} was loaded in part and changed here, and changed"
-                    " elsewhere since: refresh it"
-                )
-                raise InvalidRequest(msg)
-            return found
-        record: Any = entry.record
-        if not isinstance(record, unbound(model)):
-            msg = f"{key} is a {type(record).__name__}, not a {model.__name__}"
-            raise InvalidRequest(msg)
-        return record
-
-    def _read(self, key: Key) -> Program[Stored | None]:
-        """Return the record under *key* as the server has it, or None if there is none."""
-        response: Response = yield (request := Request("GET", key.path))
-        if response.status == 404 and missing_of(response) == "record":
-            return None
-        return Stored(content(request, response), permissions_of(response))
-
     @operation
-    def refresh(self, record: Record) -> Program[None]:
+    def get_many(self, model: type[R], ids: Iterable[str]) -> Program[list[R | None]]:
         """
-        Read *record* again: it becomes what the server has, and local changes are lost.
+        Return the records of *model* with these *ids*, in their order.
 
-        All of it is loaded then, its permissions included.
+        None stands for one that is not there.  What is in the session is not asked for, the rest
+        is read together.  An id that comes twice gives the same record twice.
 
         Raises:
-            InvalidRequest: If it is not in the session.
-            RecordNotFound: If the server does not have it (any more).
+            InvalidId: If Kinto does not take one of *ids*; nothing is asked for.
+            InvalidRequest, ValidationError, CollectionNotFound: As `get`, of the first record that
+                meets it; all others are in the session then, and what these met is in its notes.
         """
+        if isinstance(ids, str):
+            msg = f"get_many() takes a list of ids, not {ids!r}: for a single one there is get()"
+            raise TypeError(msg)
         with self._guard:
-            entry = self._mine(record)
-            stored = yield from self._read(entry.key)
-            if stored is None:
-                msg = f"there is no {type(record).__name__} {entry.key} (any more)"
-                raise RecordNotFound(msg)
-            fresh = load(base_of_kinds(type(record)), stored.document)
-            if unbound(type(fresh)) is not unbound(type(record)):
-                msg = f"{entry.key} is a {type(fresh).__name__} now: expunge it and get it again"
-                raise InvalidRequest(msg)
-            self._replace(entry, fresh, stored.document, stored.permissions)
+            return (yield from self._got(model, list(ids)))
+
+    def _got(self, model: type[R], ids: Sequence[str]) -> Program[list[R | None]]:
+        """Return the records with these *ids*, those that are in the session as they are."""
+        keys = [self._key(model, id) for id in ids]
+        found: dict[Key, R | None] = {}
+        errors: list[KintoException] = []
+        absent: list[Key] = []
+        for key in dict.fromkeys(keys):
+            entry = self._known.find(key)
+            if entry is None or (entry.wanted and part_of(entry.record) is not None):
+                absent.append(key)
+                continue
+            try:
+                found[key] = _here(model, entry)
+            except KintoException as error:
+                errors.append(error)
+        sights = yield from self._looked_at(absent)
+        for key, sight in zip(absent, sights, strict=True):
+            try:
+                found[key] = self._taken(model, key, sight)
+            except KintoException as error:
+                errors.append(error)
+        _raise_first(errors)
+        return [found[key] for key in keys]
+
+    def _taken(self, model: type[R], key: Key, sight: Sight) -> R | None:
+        """Return the record that was looked for, and take it into the session."""
+        if isinstance(sight, KintoException):
+            raise sight
+        if sight is None:
+            return None
+        found = self._take(model, sight.document, None, sight.permissions)
+        if found is not None and part_of(found) is not None:
+            msg = (
+                f"{type(found).__name__} {key} was loaded in part and changed here, and changed"
+                " elsewhere since: refresh it"
+            )
+            raise InvalidRequest(msg)
+        return found
+
+    def _looked_at(self, keys: Sequence[Key]) -> Program[list[Sight]]:
+        """Return for each record what the server has, None if nothing, or what went wrong."""
+        sights: list[Sight] = []
+        limit: int = self.client._limit or BATCH_LIMIT
+        for start in range(0, len(keys), limit):
+            reads = [Request("GET", key.path) for key in keys[start : start + limit]]
+            answers = yield from together_once(reads)
+            sights += [_sight(read, answer) for read, answer in zip(reads, answers, strict=True)]
+            if lost := next((each for each in sights if isinstance(each, TransportError)), None):
+                sights += [lost] * (len(keys) - len(sights))  # It would be so for the others.
+                break
+        return sights
+
+    @operation
+    def refresh(self, *records: Record) -> Program[None]:
+        """
+        Read *records* again, several together: they become what the server has.
+
+        Local changes are lost.  All of each record is loaded, its permissions included.
+
+        Raises:
+            TypeError: If there are none.
+            InvalidRequest: If one is not in the session, so that nothing is asked for; or if one
+                is of another class now.
+            RecordNotFound: If the server does not have some of them (any more); all are named.
+            ValidationError: If what is there does not fit its class.
+
+        If one fails, the others are refreshed; it is as before.  Of several errors the first is
+        raised, with the others in its notes.
+        """
+        if not records:
+            msg = "refresh() takes the records that are to be read again: refresh(todo, …)"
+            raise TypeError(msg)
+        with self._guard:
+            yield from self._read_again(records, self._refreshed)
+
+    def _refreshed(self, entry: Entry, stored: Stored) -> None:
+        """Have a record be what is *stored*."""
+        record = entry.record
+        fresh = load(base_of_kinds(type(record)), stored.document)
+        if unbound(type(fresh)) is not unbound(type(record)):
+            msg = f"{entry.key} is a {type(fresh).__name__} now: expunge it and get it again"
+            raise InvalidRequest(msg)
+        self._replace(entry, fresh, stored.document, stored.permissions)
 
     @operation
     def load_permissions(self, *records: Record) -> Program[None]:
         """
-        Read the permissions of *records*, which lists do not have; several in one request.
+        Read the permissions of *records*, which lists do not have; several together.
 
         Their local changes stay.
 
         Raises:
             InvalidRequest: If one is not in the session, or was changed here and elsewhere.
-            RecordNotFound: If the server does not have one (any more).
+            RecordNotFound: If the server does not have some of them (any more); all are named.
+
+        If one fails, the others have theirs.  Of several errors the first is raised, with the
+        others in its notes.
         """
         with self._guard:
-            entries = [self._mine(record) for record in records]
-            sights = yield from looked_up([entry.key for entry in entries])
-            for entry, sight in zip(entries, sights, strict=True):
-                if isinstance(sight, KintoException):
-                    raise sight
-                self._permit(entry, sight)
+            yield from self._read_again(records, self._permit)
 
-    def _permit(self, entry: Entry, stored: Stored | None) -> None:
+    def _permit(self, entry: Entry, stored: Stored) -> None:
         """Take in the permissions of a record."""
-        name = f"{type(entry.record).__name__} {entry.key}"
-        if stored is None:
-            msg = f"there is no {name} (any more)"
-            raise RecordNotFound(msg)
         model = base_of_kinds(type(entry.record))
         self._take(model, stored.document, None, stored.permissions)
         if entry.loaded is None or entry.loaded.get("last_modified") != stored.version:
-            msg = f"{name} was changed here, and elsewhere since it was loaded: refresh it"
+            msg = (
+                f"{type(entry.record).__name__} {entry.key} was changed here, and elsewhere since"
+                " it was loaded: refresh it"
+            )
             raise InvalidRequest(msg)
+
+    def _read_again(
+        self, records: Sequence[Record], take: Callable[[Entry, Stored], None]
+    ) -> Program[None]:
+        """Read *records*, and have *take* what was found of each."""
+        entries = list(dict.fromkeys(map(self._mine, records)))
+        sights = yield from self._looked_at([entry.key for entry in entries])
+        errors: list[KintoException] = []
+        for entry, sight in zip(entries, sights, strict=True):
+            try:
+                if isinstance(sight, KintoException):
+                    raise sight
+                if sight is not None:
+                    take(entry, sight)
+            except KintoException as error:
+                errors.append(error)
+        gone = [e for e, sight in zip(entries, sights, strict=True) if sight is None]
+        _raise_first([*_not_found(gone), *errors])
 
     def _mine(self, record: Record) -> Entry:
         entry = self._known.of(record)
@@ -145,3 +222,42 @@ class Getting(Attaching):
             msg = f"{record!r} is not in the session"
             raise InvalidRequest(msg)
         return entry
+
+
+def _here(model: type[R], entry: Entry) -> R | None:
+    """Return the record of *entry*; None if it is to go."""
+    if not entry.wanted:
+        return None
+    record: Any = entry.record
+    if not isinstance(record, unbound(model)):
+        msg = f"{entry.key} is a {type(record).__name__}, not a {model.__name__}"
+        raise InvalidRequest(msg)
+    return record
+
+
+def _sight(read: Request, answer: Answer) -> Sight:
+    if isinstance(answer, KintoException):
+        return answer
+    if answer.status == 404 and missing_of(answer) == "record":
+        return None
+    try:
+        return Stored(content(read, answer), permissions_of(answer))
+    except KintoException as error:
+        return error
+
+
+def _not_found(entries: Sequence[Entry]) -> list[KintoException]:
+    """Return the error that the records of *entries* are gone, if there are some."""
+    if not entries:
+        return []
+    named = ", ".join(f"{type(entry.record).__name__} {entry.key}" for entry in entries)
+    return [RecordNotFound(f"there is no {named} (any more)")]
+
+
+def _raise_first(errors: Iterable[KintoException]) -> None:
+    """Raise the first of *errors*, if there are some, with the others in its notes."""
+    unique = list(dict.fromkeys(errors))  # One may have met several records.
+    if unique:
+        for other in unique[1:]:
+            unique[0].add_note(f"Besides: {other}")
+        raise unique[0]

@@ -49,6 +49,9 @@ class Entry:
         wanted: Whether there shall be one.
         sent: Writes that were sent, once for each time, and may be applied yet for all that is
             known.
+        undone: Those of them whose changes were undone here since (see `Editing.rollback`).
+        after: Where the record is moved to: it must be there before this one may go.
+        origins: The entries that wait for this one: the record is moved from there.
     """
 
     key: Key
@@ -56,6 +59,29 @@ class Entry:
     loaded: Document | None
     wanted: bool = True
     sent: list[Write] = field(factory=list["Write"])
+    undone: tuple[Write, ...] = ()
+    after: Entry | None = None
+    origins: list[Entry] = field(factory=list["Entry"])
+
+    def want(self) -> None:
+        """Have the record stay, or come to be; if it was to be moved, what is there is a copy."""
+        self.wanted = True
+        if self.after is not None:
+            self.after.origins.remove(self)
+            self.after = None
+
+    def follow(self, other: Entry) -> None:
+        """Have the record go, but not before that of *other* is there."""
+        if self.after is not None:
+            self.after.origins.remove(self)
+        self.wanted, self.after = False, other
+        other.origins.append(self)
+
+    def release(self) -> None:
+        """Have what waits for this one wait no longer: it goes anyway, since this was there."""
+        for origin in self.origins:
+            origin.after = None
+        self.origins.clear()
 
     def outdate(self) -> None:
         """Forget the writes whose precondition cannot come true any more."""

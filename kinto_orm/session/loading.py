@@ -128,7 +128,8 @@ class Loading(UnitOfWork):
         outdate_permissions(entry.record)
         entry.record.__dict__.clear()
         entry.record.__dict__.update(fresh.__dict__)
-        entry.loaded, entry.wanted = document, True
+        entry.loaded = document
+        entry.want()
         entry.outdate()
         self._heard_of(entry.record)
 

@@ -69,8 +69,8 @@ class Ledger(Protocol):
     def note(self, outcome: Outcome) -> None:
         """Note what became of a write."""
 
-    def is_ready(self, write: Write) -> bool:
-        """Tell whether what must be there before *write* is sent is there."""
+    def is_ready(self, change: Change) -> bool:
+        """Tell whether what must be there before *change* is sent is there."""
 
     def answered(self, writes: Sequence[Write]) -> Program[None]:
         """Do what is to be done when it has been noted what became of *writes*."""
@@ -84,7 +84,7 @@ def carried_out(plan: Plan, ledger: Ledger, patience: RetryPolicy = PATIENCE) ->
     """
     broken: KintoException | None = None
     for chunk in plan.chunks:
-        ready = [write for write in chunk if broken is None and ledger.is_ready(write)]
+        ready = [write for write in chunk if broken is None and ledger.is_ready(write.change)]
         for write in chunk:
             if write not in ready:
                 why = f"a request before it failed: {broken}" if broken else _NO_COPY

@@ -12,6 +12,7 @@ from kinto_orm.flow.batching import PATIENCE
 from kinto_orm.flow.messages import Call
 from kinto_orm.models.layout import base_of_kinds, load
 from kinto_orm.session.committing import Committing
+from kinto_orm.session.editing import Editing
 from kinto_orm.session.results import EFFECTS, Outcome
 
 
@@ -19,7 +20,7 @@ from kinto_orm.session.results import EFFECTS, Outcome
 ATTEMPTS: Final = 20
 
 
-class Repeating(Committing):
+class Repeating(Editing):
     """Runs work again on a conflict."""
 
     #: How many writes were applied.
@@ -80,7 +81,7 @@ class Repeating(Committing):
                 self._replace(entry, fresh, conflict.remote)
             else:  # It is a record of another kind now.
                 self._known.drop(entry.record)
-        getattr(self, "rollback", lambda: None)()
+        self.rollback()
 
 
 _NOT_AGAIN: Final = (

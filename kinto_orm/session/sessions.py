@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -142,8 +143,31 @@ class Session(SessionBase, Blocking):
         )
         return result
 
+    @contextmanager
+    def begin(self) -> Generator[Self]:
+        """
+        Commit when the block ends, and undo its changes if it fails.
+
+            with Session(client) as session, session.begin():
+                session.get_one(Todo, "milk").done = True
+
+        What a commit inside the block has written is not undone.  If the commit at its end fails,
+        what was not written stays a change, as after any commit.
+
+        Raises:
+            InvalidRequest: If the session has changes already, or is inside another such block.
+            CommitError: As `commit`.
+        """
+        with self._all_or_nothing():
+            yield self
+        self.commit()
+
     def close(self) -> None:
-        """Forget all records, with their changes; records stay as they are."""
+        """
+        Forget all records, with their changes; records stay as they are.
+
+        There is nothing else to close: the session can be used again, as a new one.
+        """
         self.clear()
 
     def __enter__(self) -> Self:
@@ -201,8 +225,31 @@ class AsyncSession(SessionBase, Awaiting):
         )
         return result
 
+    @asynccontextmanager
+    async def begin(self) -> AsyncGenerator[Self]:
+        """
+        Commit when the block ends, and undo its changes if it fails.
+
+            async with AsyncSession(client) as session, session.begin():
+                (await session.get_one(Todo, "milk")).done = True
+
+        What a commit inside the block has written is not undone.  If the commit at its end fails,
+        what was not written stays a change, as after any commit.
+
+        Raises:
+            InvalidRequest: If the session has changes already, or is inside another such block.
+            CommitError: As `commit`.
+        """
+        with self._all_or_nothing():
+            yield self
+        await self.commit()
+
     async def close(self) -> None:
-        """Forget all records, with their changes; records stay as they are."""
+        """
+        Forget all records, with their changes; records stay as they are.
+
+        There is nothing else to close: the session can be used again, as a new one.
+        """
         self.clear()
 
     async def __aenter__(self) -> Self:

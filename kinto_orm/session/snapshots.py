@@ -8,7 +8,8 @@ to what it stands for now is all there is to know of a change.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from enum import Enum
+from typing import Any, Final
 
 from attrs import frozen
 
@@ -22,8 +23,33 @@ from kinto_orm.models.permissions import Lists, adopt_permissions, permission_ch
 from kinto_orm.models.records import Record
 
 
+class Absent(Enum):
+    """What stands where there is no JSON value: None is one."""
+
+    #: The document has no such key.
+    MISSING = "missing"
+    #: The record was loaded in part, without it: whether there is one is not known.
+    NOT_LOADED = "not loaded"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+MISSING: Final = Absent.MISSING
+NOT_LOADED: Final = Absent.NOT_LOADED
+
 #: What the server alone sets.  `schema` is, too, but only where the collection has one.
 _STAMPS = frozenset({"last_modified"})
+
+
+def loaded_of(record: Record) -> Document | None:
+    """
+    Return the document that *record* was loaded from; None if it was never on a server.
+
+    A document without a timestamp, as `Record.from_document` may be given, comes from nowhere.
+    """
+    document: Document | None = record.__dict__.get("_document")
+    return None if document is None or document.get("last_modified") is None else document
 
 
 def base_of(record: Record) -> Document | None:
@@ -113,19 +139,25 @@ def changed_paths(before: Any, after: Any) -> list[str]:
 
     A list counts as a whole.
     """
-    return sorted(_changed(before, after, ""))
+    return sorted(path for path, _, _ in differences(before, after))
 
 
-def _changed(before: Any, after: Any, path: str) -> Iterator[str]:
+def differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """
+    Give the paths at which two JSON values differ, each with what both have there.
+
+    Where one of them has nothing, that is `MISSING`.
+    """
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in before.keys() | after.keys():
             inner = within(path, key)
-            if key not in before or key not in after:
-                yield inner
+            one, other = before.get(key, MISSING), after.get(key, MISSING)
+            if one is MISSING or other is MISSING:
+                yield inner, one, other
             else:
-                yield from _changed(before[key], after[key], inner)
+                yield from differences(one, other, inner)
     elif not same(before, after):
-        yield path
+        yield path, before, after
 
 
 def within(path: str, key: str) -> str:

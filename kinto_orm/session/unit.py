@@ -25,7 +25,7 @@ from kinto_orm.session.exclusive import Exclusive
 from kinto_orm.session.identity import Entry, IdentityMap, Key
 from kinto_orm.session.planning import Change, Plan, Write
 from kinto_orm.session.results import EFFECTS, Fate, Outcome
-from kinto_orm.session.snapshots import adopt, is_dirty, target_of
+from kinto_orm.session.snapshots import adopt, is_dirty, loaded_of, target_of
 
 
 R = TypeVar("R", bound=Record)
@@ -94,7 +94,7 @@ class UnitOfWork:
         Have *record* written at the next commit.
 
         A record that was never on the server is created.  One that was loaded, by whatever
-        session, is taken in with its changes.
+        session, is taken in with its changes.  One that was to be deleted, or moved, stays.
 
         Raises:
             InvalidId: If Kinto does not take its id.
@@ -103,9 +103,9 @@ class UnitOfWork:
         """
         key, entry = self._key(type(record), record.id), self._known.of(record)
         if entry is None or entry.key != key:
-            entry = Entry(key, record, record.__dict__.get("_document"))
+            entry = Entry(key, record, loaded_of(record))
             self._known.put(entry)
-        entry.wanted = True
+        entry.want()
 
     def add_all(self, records: Iterable[Record]) -> None:
         """Have all *records* written at the next commit."""
@@ -115,6 +115,8 @@ class UnitOfWork:
     def delete(self, record: Record) -> None:
         """
         Have *record* deleted at the next commit; forget it if it was to be created.
+
+        If it was moved here (see `move`), it is deleted where it came from.
 
         Raises:
             InvalidRequest: If it was never on the server, and is not in the session.
@@ -127,12 +129,27 @@ class UnitOfWork:
         entry = self._known.of(record)
         assert entry is not None
         entry.wanted = False
+        entry.release()
         if entry.loaded is None and not entry.sent and id(record) not in self._underway:
             self._known.drop(record)
 
     def expunge(self, record: Record) -> None:
-        """Forget *record*, with its changes; it stays as it is."""
-        self._known.drop(record)
+        """
+        Forget *record*, with its changes; it stays as it is.
+
+        If it was to be moved here (see `move`), it stays where it is.
+        """
+        entry = self._known.of(record)
+        if entry is not None:
+            self._forget(entry)
+
+    def _forget(self, entry: Entry) -> None:
+        """Forget *entry*; what waits for it to be created is not to go any more."""
+        if entry.loaded is None:
+            for origin in list(entry.origins):
+                origin.want()
+        entry.release()
+        self._known.drop(entry.record)
 
     def clear(self) -> None:
         """Forget all records, with their changes."""
@@ -177,6 +194,7 @@ class UnitOfWork:
             all_permissions=all_permissions(entry.record) if target is not None else {},
             keys=keys_of(entry.record),
             strict=self._is_repeating,
+            after=None if entry.after is None else entry.after.record,
         )
 
     def _check_id(self, entry: Entry) -> None:
@@ -277,9 +295,9 @@ class UnitOfWork:
             if entry is not None:
                 entry.loaded = loaded
 
-    def is_ready(self, write: Write) -> bool:
-        """Tell whether what must be there before *write* is sent is there."""
-        after = write.change.after
+    def is_ready(self, change: Change) -> bool:
+        """Tell whether what must be there before *change* is sent is there."""
+        after = change.after
         copy = None if after is None else self._known.of(after)
         return after is None or (copy is not None and copy.loaded is not None)
 

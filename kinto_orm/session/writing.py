@@ -17,7 +17,7 @@ import attrs
 
 from attrs import define, frozen
 
-from kinto_orm.exceptions import Conflict, InvalidRequest
+from kinto_orm.exceptions import Conflict, InvalidRequest, NotAttempted
 from kinto_orm.flow import Document, Program, Sleep
 from kinto_orm.flow.batching import PATIENCE
 from kinto_orm.flow.json import same
@@ -105,7 +105,7 @@ class Writing(Loading):
         """Send what *plan* says, and what that leads to; return how many requests that took."""
         self._course = _Course(options, len(plan.writes), len(self._outcomes))
         self._underway = {id(write.change.record) for write in plan.writes}
-        requests = 0
+        requests, waiting = 0, list[Change]()
         try:
             for attempt in count(1):
                 if is_heard("before_send"):
@@ -117,6 +117,10 @@ class Writing(Loading):
                 met = self._outcomes[before:]
                 changes = superseding(met)
                 changes += yield from self._resolved(met, options, may=attempt < MERGES)
+                waiting += _kept_waiting(met)
+                if not changes:  # What a record moves to may be there now.
+                    changes = [change for change in waiting if self.is_ready(change)]
+                    waiting = []
                 requests += len(plan)
                 if not changes:
                     return requests
@@ -166,7 +170,7 @@ class Writing(Loading):
             try:
                 policy = self._policy(record, options)
                 resolution = yield from resolved(conflict, policy, outcome.write.change)
-                change = None if resolution is None else self._taken(entry, outcome, resolution)
+                change = None if resolution is None else self._accepted(entry, outcome, resolution)
             except Exception as error:  # noqa: BLE001 (whatever a user's function may raise)
                 conflict.__cause__ = error
                 conflict.add_note(f"It could not be resolved: {error}")
@@ -182,7 +186,7 @@ class Writing(Loading):
             return "raise"
         return self._on_conflict if record._on_conflict is None else record._on_conflict[0]
 
-    def _taken(self, entry: Entry, outcome: Outcome, resolution: Resolution) -> Change | None:
+    def _accepted(self, entry: Entry, outcome: Outcome, resolution: Resolution) -> Change | None:
         """Take *resolution* into a record; return what is still to be written."""
         change, found, document = outcome.write.change, outcome.stored, resolution.document
         encode(document)  # Before anything is changed.
@@ -198,7 +202,8 @@ class Writing(Loading):
             hide_permissions(entry.record)
         else:
             adopt_permissions(entry.record, found.permissions)
-        entry.loaded, entry.wanted = entry.record.__dict__["_document"], True
+        entry.loaded = entry.record.__dict__["_document"]
+        entry.want()
         return self._still_to_do(entry, outcome.write, target)
 
     def _taken_away(self, entry: Entry, outcome: Outcome) -> Change | None:
@@ -253,6 +258,12 @@ class Writing(Loading):
             return change
         self.note(Outcome(attrs.evolve(write, change=change), Fate.MERGED))
         return None
+
+
+def _kept_waiting(outcomes: Iterable[Outcome]) -> list[Change]:
+    """Return the changes that were not sent since a record was not yet where it moves to."""
+    changes = [each.write.change for each in outcomes if isinstance(each.error, NotAttempted)]
+    return [change for change in changes if change.after is not None]
 
 
 def _completed(change: Change, found: Stored, document: Document) -> Document:

@@ -5,7 +5,16 @@ from typing import Any, assert_type
 
 from declared import Todo
 
-from kinto_orm import AsyncClient, AsyncSession, Client, CommitResult, MergePatch, Plan, Record
+from kinto_orm import (
+    AsyncClient,
+    AsyncSession,
+    Client,
+    CommitResult,
+    FieldChange,
+    MergePatch,
+    Plan,
+    Record,
+)
 from kinto_orm.client.clients import BatchClient
 from kinto_orm.client.endpoints.objects import Object
 from kinto_orm.flow import Pending
@@ -54,6 +63,15 @@ async def sessions(client: AsyncClient, blocking: Client, todo: Todo) -> None:
     session.add(todo)
     session.delete(todo)
     await session.refresh(todo)
+    assert_type(await session.get_many(Todo, ["x"]), list[Todo | None])
+    assert_type(session.merge(todo), Todo)
+    assert_type(session.move(todo, Todo.at(collection="archive")), Todo)
+    assert_type(session.changes(), tuple[FieldChange, ...])
+    session.rollback(todo)
+    async with session.begin() as same:
+        assert_type(same, AsyncSession)
+    async with AsyncSession(client) as other, other.begin():
+        assert_type(other, AsyncSession)
     await session.close()
 
     AsyncSession(blocking)  # E
@@ -62,6 +80,8 @@ async def sessions(client: AsyncClient, blocking: Client, todo: Todo) -> None:
     await session.commit("plan")  # E
     _ = session.commit().ok  # E
     session.refresh(todo)  # E
+    with session.begin():  # E
+        pass
     with session:  # E
         pass
 

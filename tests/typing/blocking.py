@@ -6,6 +6,8 @@ from typing import Any, assert_type
 from declared import Engine, SearchConfig, Todo
 
 from kinto_orm import (
+    MISSING,
+    NOT_LOADED,
     AsyncClient,
     BasicPatch,
     Client,
@@ -13,6 +15,7 @@ from kinto_orm import (
     CommitResult,
     Conflict,
     ConflictError,
+    FieldChange,
     JSONPatch,
     MergePatch,
     Plan,
@@ -124,6 +127,40 @@ def sessions(client: Client, aclient: AsyncClient, todo: Todo) -> None:
     session.add_all(todo)  # E
     session.refresh("x")  # E
     session.nope()  # E
+
+
+def edits(session: Session, todo: Todo, engine: Engine) -> None:
+    assert_type(session.get_many(Todo, ["x"]), list[Todo | None])
+    assert_type(
+        session.get_many(SearchConfig.at(bucket="b"), {"x", "y"}), list[SearchConfig | None]
+    )
+    assert_type(session.refresh(todo, engine), None)
+    assert_type(session.merge(todo), Todo)
+    assert_type(session.move(todo, Todo.at(collection="archive")), Todo)
+    assert_type(session.move(engine, Engine), Engine)
+    session.rollback()
+    session.rollback(todo, engine)
+    changes = session.changes(todo)
+    assert_type(changes, tuple[FieldChange, ...])
+    assert_type(changes[0].record, Record)
+    assert_type(changes[0].path, str)
+    assert_type(changes[0].key.id, str)
+    if changes[0].old is not MISSING and changes[0].old is not NOT_LOADED:
+        assert_type(str(changes[0]), str)
+    with session.begin() as same:
+        assert_type(same, Session)
+    with Session(session.client) as other, other.begin():
+        assert_type(other, Session)
+
+    session.get_many(Todo, "x", "y")  # E
+    session.get_many(Todo, [1])  # E
+    session.refresh([todo])  # E
+    session.merge([todo])  # E
+    session.move(todo)  # E
+    session.move(todo, "archive")  # E
+    session.rollback("x")  # E
+    session.changes([todo])  # E
+    changes[0].path = "x"  # E
 
 
 def commits(session: Session) -> None:
