@@ -41,10 +41,10 @@ from kinto_orm.models.permissions import (
     User,
 )
 from kinto_orm.models.records import EmbeddedRecord, Record
-from kinto_orm.patch_type import BasicPatch, JSONPatch, MergePatch
+from kinto_orm.patch_type import BasicPatch, GuardedJSONPatch, JSONPatch, MergePatch, WholeDocument
 from kinto_orm.query.items import Invalid, Tombstone
 from kinto_orm.query.queries import AsyncQuery, Query
-from kinto_orm.session.planning import Plan
+from kinto_orm.session.plans import Plan
 from kinto_orm.session.results import CommitResult
 from kinto_orm.session.sessions import AsyncSession, Session
 from kinto_orm.transport.auth import BearerTokenAuth, TokenAuth
@@ -83,6 +83,7 @@ __all__ = [
     "Fault",
     "Field",
     "Group",
+    "GuardedJSONPatch",
     "Invalid",
     "InvalidId",
     "JSONPatch",
@@ -108,6 +109,7 @@ __all__ = [
     "UnsavedChangesWarning",
     "User",
     "ValidationError",
+    "WholeDocument",
     "converter",
     "create_session",
     "embedded",

@@ -8,9 +8,12 @@ from kinto_orm.client.endpoints.server import BATCH_LIMIT
 from kinto_orm.exceptions import KintoException, TransportError
 from kinto_orm.flow import Program, operation
 from kinto_orm.models.records import Record
+from kinto_orm.patch_type import PatchType, checked_kind
+from kinto_orm.session.changes import Change
 from kinto_orm.session.getting import Getting
 from kinto_orm.session.outcomes import carried_out, looked_up, seen, superseding
-from kinto_orm.session.planning import Change, Plan, check, planned
+from kinto_orm.session.planning import check, planned
+from kinto_orm.session.plans import Plan
 from kinto_orm.session.results import CommitResult, Fate, failure_of, result_of
 
 
@@ -18,9 +21,12 @@ class Committing(Getting):
     """Plans and commits."""
 
     @operation
-    def plan(self) -> Program[Plan]:
+    def plan(self, *, patch: type[PatchType] | None = None) -> Program[Plan]:
         """
         Return what a commit would send: nothing is written.
+
+        Args:
+            patch: How changes are written, whatever the session and the classes say.
 
         The server may be asked for its settings, once for each client, and for records of which
         a commit before could not find out whether they were written.
@@ -34,18 +40,25 @@ class Committing(Getting):
         with self._guard:
             yield from self._settle()
             limit = yield from self._limit()
-            changes = list(self._changes())
+            changes = list(self._changes(patch and checked_kind(patch)))
             check(changes)
             return planned(changes, limit)
 
     @operation
-    def commit(self, plan: Plan | None = None) -> Program[CommitResult]:
+    def commit(
+        self, plan: Plan | None = None, *, patch: type[PatchType] | None = None
+    ) -> Program[CommitResult]:
         """
         Write what is new, changed or deleted, or what *plan* says.
 
         Nothing that did not change is sent.  What was written is taken into the session before an
         error is raised; what was not stays to be written.  Changes that are made while it is
         under way stay, too.
+
+        Args:
+            plan: What to write; it may have been made in another process (`Plan.from_json`).
+            patch: How changes are written, whatever the session and the classes say; what a plan
+                says stays as it is.
 
         Raises:
             ConflictError: If records were changed elsewhere, and nothing worse happened.
@@ -59,7 +72,7 @@ class Committing(Getting):
             yield from self._settle()
             if plan is None:
                 limit = yield from self._limit()
-                changes = list(self._changes())
+                changes = list(self._changes(patch and checked_kind(patch)))
                 check(changes)
                 plan = planned(changes, limit)
             else:

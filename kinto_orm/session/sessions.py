@@ -64,8 +64,8 @@ class Session(SessionBase, Blocking):
 
     Args:
         client: The client that it asks.
-        patch: How a change is written: `MergePatch`, `JSONPatch` or `BasicPatch`; a class may say
-            otherwise for its records.
+        patch: How a change is written: `MergePatch`, `JSONPatch`, `GuardedJSONPatch`, `BasicPatch`
+            or `WholeDocument`; a class may say otherwise for its records, and a commit for all.
     """
 
     client: Client

@@ -20,10 +20,11 @@ from kinto_orm.models.links import links_of
 from kinto_orm.models.parts import keys_of
 from kinto_orm.models.permissions import all_permissions, forget_permissions, permission_changes
 from kinto_orm.models.records import Record
-from kinto_orm.patch_type import PatchType
+from kinto_orm.patch_type import PatchType, checked_kind
+from kinto_orm.session.changes import Change, Write
 from kinto_orm.session.exclusive import Exclusive
 from kinto_orm.session.identity import Entry, IdentityMap, Key
-from kinto_orm.session.planning import Change, Plan, Write
+from kinto_orm.session.plans import Plan
 from kinto_orm.session.results import Fate, Outcome
 from kinto_orm.session.snapshots import adopt, is_dirty, target_of
 
@@ -46,7 +47,7 @@ class UnitOfWork:
         self.client = client
         self._port: Any = client._port
         self._guard = Exclusive()
-        self._patch = patch
+        self._patch = checked_kind(patch)
         self._known = IdentityMap()
         #: What became of writes, until a result has said so.
         self._outcomes: list[Outcome] = []
@@ -148,13 +149,13 @@ class UnitOfWork:
 
     # -- What is to be written -----------------------------------------------------------------
 
-    def _changes(self) -> Iterator[Change]:
-        """Give what is to be written."""
+    def _changes(self, patch: type[PatchType] | None = None) -> Iterator[Change]:
+        """Give what is to be written; all as *patch* says, if it is given."""
         for entry in self._known:
             if entry.wanted:
                 self._check_id(entry)
                 self._check_whole(entry)
-                change = self._change(entry, target_of(entry.record))
+                change = self._change(entry, target_of(entry.record), patch)
                 if change.is_one:
                     self._check_links(entry)
                     yield change
@@ -163,13 +164,15 @@ class UnitOfWork:
             elif not entry.sent:  # It was to be created, then to be deleted, and is not there.
                 self._known.drop(entry.record)
 
-    def _change(self, entry: Entry, target: Document | None) -> Change:
+    def _change(
+        self, entry: Entry, target: Document | None, patch: type[PatchType] | None = None
+    ) -> Change:
         return Change(
             record=entry.record,
             key=entry.key,
             loaded=entry.loaded,
             target=target,
-            patch=entry.record._patch or self._patch,
+            patch=patch or entry.record._patch or self._patch,
             earlier=tuple(write.change.aim for write in entry.sent),
             permissions=permission_changes(entry.record) if target is not None else {},
             all_permissions=all_permissions(entry.record) if target is not None else {},
