@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from kinto_orm.flow.faults import Fault
     from kinto_orm.flow.messages import Request, Response
     from kinto_orm.session.results import CommitResult
+    from kinto_orm.session.staleness import Difference
 
 
 class KintoException(Exception):
@@ -224,7 +225,8 @@ class PreconditionFailed(ResponseError):
     @property
     def existing(self) -> dict[str, Any] | None:
         """Return the data of the object that is there instead, or None if there is none."""
-        return existing_of(self.response)
+        existing = self.details.get("existing") if isinstance(self.details, Mapping) else None
+        return existing if isinstance(existing, dict) else None
 
 
 class SnapshotMoved(PreconditionFailed):
@@ -237,19 +239,6 @@ class TooManyRequests(ResponseError):
 
 class ServerError(ResponseError):
     """The server failed (5xx): for a write, the outcome is unknown."""
-
-
-def existing_of(response: Response | None) -> dict[str, Any] | None:
-    """Return the object that a 412 says exists, or None (see docs/protocol.md, P2)."""
-    existing = details_of(response).get("existing")
-    return existing if isinstance(existing, dict) else None
-
-
-def details_of(response: Response | None) -> Mapping[str, Any]:
-    """Return the *details* of an error, if they are an object; else an empty one."""
-    body = None if response is None else response.body
-    details = body.get("details") if isinstance(body, Mapping) else None
-    return details if isinstance(details, Mapping) else {}
 
 
 class KintoBatchException(KintoException):
@@ -310,7 +299,18 @@ class ConcurrentUseError(KintoException):
 
 
 class StalePlanError(KintoException):
-    """A plan is out of date: records in it were committed, refreshed or removed since."""
+    """
+    A plan is out of date: records in it are not as they were; nothing was sent.
+
+    Attributes:
+        differences: What moved, one `Difference` a record.
+    """
+
+    def __init__(
+        self, message: str = "", differences: Sequence[Difference] = (), **of: Any
+    ) -> None:
+        super().__init__(message, **of)
+        self.differences: tuple[Difference, ...] = tuple(differences)
 
 
 class Conflict(KintoException):

@@ -33,11 +33,10 @@ from kinto_orm.exceptions import (
     NotAttempted,
     TransportError,
     UnsendableValue,
-    existing_of,
 )
 from kinto_orm.flow.messages import Form, Headers, Program, Request, Response, Sleep
 from kinto_orm.flow.recovering import MERGE_PATCH
-from kinto_orm.flow.refusals import response_error
+from kinto_orm.flow.refusals import existing_of, response_error
 from kinto_orm.flow.retrying import RetryPolicy
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from kinto_orm.exceptions import (
     BadRequest,
@@ -21,7 +21,6 @@ from kinto_orm.exceptions import (
     TooManyRequests,
     TransactionConflict,
     Unauthorized,
-    details_of,
 )
 from kinto_orm.flow.messages import Request, Response
 from kinto_orm.flow.violations import faults_of, is_violation
@@ -99,6 +98,19 @@ def _data_in(request: Request) -> object:
 def _is_of_a_bucket(request: Request) -> bool:
     """Tell whether *request* is for a bucket itself."""
     return request.path.startswith("/buckets/") and request.path.count("/") == 2
+
+
+def existing_of(response: Response | None) -> dict[str, Any] | None:
+    """Return the object that a 412 says exists, or None (see docs/protocol.md, P2)."""
+    existing = details_of(response).get("existing")
+    return existing if isinstance(existing, dict) else None
+
+
+def details_of(response: Response | None) -> Mapping[str, Any]:
+    """Return the *details* of an error, if they are an object; else an empty one."""
+    body = None if response is None else response.body
+    details = body.get("details") if isinstance(body, Mapping) else None
+    return details if isinstance(details, Mapping) else {}
 
 
 def missing_of(response: Response) -> str:

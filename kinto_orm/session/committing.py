@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kinto_orm.client.endpoints.server import BATCH_LIMIT
-from kinto_orm.exceptions import KintoException, TransportError
+from kinto_orm.exceptions import InvalidRequest, KintoException, TransportError
 from kinto_orm.flow import Program, operation
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import PatchType, checked_kind
+from kinto_orm.session.applying import Applying
 from kinto_orm.session.changes import Change
-from kinto_orm.session.getting import Getting
 from kinto_orm.session.outcomes import carried_out, looked_up, seen, superseding
 from kinto_orm.session.planning import check, planned
 from kinto_orm.session.plans import Plan
 from kinto_orm.session.results import CommitResult, Fate, failure_of, result_of
 
 
-class Committing(Getting):
+class Committing(Applying):
     """Plans and commits."""
 
     @operation
@@ -57,16 +57,20 @@ class Committing(Getting):
 
         Args:
             plan: What to write; it may have been made in another process (`Plan.from_json`).
-            patch: How changes are written, whatever the session and the classes say; what a plan
-                says stays as it is.
+            patch: How changes are written, whatever the session and the classes say.
 
         Raises:
             ConflictError: If records were changed elsewhere, and nothing worse happened.
             CommitError: If records could not be written.
             StalePlanError: If records of *plan* are not as they were then; nothing is sent.
+            InvalidRequest: If the session has other changes of records of *plan*, which comes from
+                another; nothing is sent.
             UnsendableValue, ValidationError, InvalidRequest, TransportError: As `plan`; nothing is
                 sent.
         """
+        if plan is not None and patch is not None:
+            msg = "a plan says how each change is written: give patch= to session.plan()"
+            raise InvalidRequest(msg)
         with self._guard:
             self._begun()
             yield from self._settle()
@@ -76,8 +80,8 @@ class Committing(Getting):
                 check(changes)
                 plan = planned(changes, limit)
             else:
+                plan = yield from self._ready(plan)
                 limit, changes = self.client._limit or BATCH_LIMIT, list(self._changes())
-                self._check(plan)
             untouched, requests = self._untouched(changes, plan), 0
             self._underway = {id(write.change.record) for write in plan.writes}
             try:

@@ -31,11 +31,10 @@ from kinto_orm.exceptions import (
     ServerError,
     TransactionConflict,
     TransportError,
-    existing_of,
 )
 from kinto_orm.flow.batching import PATIENCE, Answer, settled, together_once
 from kinto_orm.flow.messages import Document, Program, Request, Response, Sleep
-from kinto_orm.flow.refusals import missing_of, response_error, schema_violation
+from kinto_orm.flow.refusals import existing_of, missing_of, response_error, schema_violation
 from kinto_orm.flow.retrying import RetryPolicy
 from kinto_orm.models.parts import known_part
 from kinto_orm.models.permissions import permitted

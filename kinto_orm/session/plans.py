@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
 from kinto_orm.flow.batching import outer
 from kinto_orm.flow.messages import Request
+from kinto_orm.models.records import Record
 from kinto_orm.session.changes import Write, size_of
 
 
@@ -16,11 +17,48 @@ class Plan:
     """
     A commit before it is sent: which requests, in which order, with what in them.
 
+    It can be kept as text, and committed later, by a session elsewhere.
+
     Attributes:
         chunks: The writes that travel together, in the order in which they are sent.
+        detached: Whether it was read from a text, so that its records are in no session.
     """
 
     chunks: tuple[tuple[Write, ...], ...]
+    detached: bool = False
+
+    def to_json(self) -> str:
+        """
+        Return the plan as a text, which `from_json` reads.
+
+        It has the documents before and after, and the requests; no credentials, nor which server
+        it is for.
+        """
+        from kinto_orm.session.plan_texts import plan_text
+
+        return plan_text(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, models: Iterable[type[Record]]) -> Plan:
+        """
+        Return the plan that *text* has: all of it, or none.
+
+            session.commit(Plan.from_json(text, models=[Todo]))
+
+        The requests are worked out anew from the changes, and must be those in the text.
+
+        Args:
+            text: What `to_json` gave.
+            models: The classes of its records, as they were; kinds of a base come with it.
+
+        Raises:
+            InvalidRequest: If it is no such text, was tampered with, or has records of a class that
+                is not among *models*; the message says where.
+            ValidationError: If what it would write does not fit its class.
+        """
+        from kinto_orm.session.plan_texts import plan_in
+
+        return plan_in(text, models)
 
     @property
     def writes(self) -> tuple[Write, ...]:

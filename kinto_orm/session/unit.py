@@ -11,7 +11,6 @@ from kinto_orm.exceptions import (
     InvalidRequest,
     NotAttempted,
     ServerError,
-    StalePlanError,
     TransactionConflict,
 )
 from kinto_orm.flow import Document
@@ -24,7 +23,6 @@ from kinto_orm.patch_type import PatchType, checked_kind
 from kinto_orm.session.changes import Change, Write
 from kinto_orm.session.exclusive import Exclusive
 from kinto_orm.session.identity import Entry, IdentityMap, Key
-from kinto_orm.session.plans import Plan
 from kinto_orm.session.results import Fate, Outcome
 from kinto_orm.session.snapshots import adopt, is_dirty, target_of
 
@@ -217,26 +215,6 @@ class UnitOfWork:
                 " add it to the session, too"
             )
             raise InvalidRequest(msg)
-
-    def _check(self, plan: Plan) -> None:
-        """Refuse *plan* if the records in it are not as they were when it was made."""
-        moved = [write for write in plan.writes if not self._is_current(write.change)]
-        if moved:
-            named = ", ".join(str(write.change.key) for write in moved)
-            msg = (
-                "the plan is out of date: these records were committed, refreshed or removed"
-                f" since it was made: {named}. Make another"
-            )
-            raise StalePlanError(msg)
-
-    def _is_current(self, change: Change) -> bool:
-        entry = self._known.of(change.record)
-        return (
-            entry is not None
-            and entry.key == change.key
-            and entry.loaded is change.loaded
-            and entry.wanted == (change.target is not None)
-        )
 
     # -- What was written ----------------------------------------------------------------------
 

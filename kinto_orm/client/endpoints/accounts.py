@@ -14,8 +14,9 @@ from kinto_orm.client.endpoints.listing import Asked
 from kinto_orm.client.endpoints.objects import Id, Object, content
 from kinto_orm.client.endpoints.server import ServerEndpoints
 from kinto_orm.client.paths import path_of
-from kinto_orm.exceptions import InvalidRequest, existing_of
+from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow import Document, Flow, Program, Request, operation
+from kinto_orm.flow.refusals import existing_of
 
 
 #: The most bytes of a password that the server can hash; more make it fail (D6).
