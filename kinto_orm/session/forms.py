@@ -96,7 +96,7 @@ def _in_batch(change: Change) -> Write:
     if not _removes(change):
         body = BasicPatch(*_attributes(change)).body
         request = Request("PATCH", change.key.path, (), _unchanged(change), body)
-        return Write(change, request, "attributes, which a batch reads as what they are (B2)")
+        return Write(change, request, "attributes, which a batch cannot mistake (B2)")
     reason = "a key is removed, which no patch says in a batch (B1, B2)"
     return Write(change, _put(change), f"the whole document, since {reason}")
 

@@ -39,7 +39,6 @@ from kinto_orm.session.changes import Change, Write
 from kinto_orm.session.identity import Key
 from kinto_orm.session.planning import check, planned
 from kinto_orm.session.plans import Plan
-from kinto_orm.transport.codec import decode
 
 
 _FORMAT: Final = "kinto-orm plan"
@@ -112,12 +111,17 @@ def plan_in(text: str | bytes, models: Iterable[type[Record]]) -> Plan:
     Raises:
         InvalidRequest: If it has none, or one that *models* do not amount to.
     """
-    root = _At(_decoded(text), "")
+    try:
+        return _plan(_At(_decoded(text), ""), list(_with_kinds(models)))
+    except RecursionError:
+        _At(None, "").refuse("it is nested too deeply")
+
+
+def _plan(root: _At, kinds: Sequence[type[Record]]) -> Plan:
     root.has_just(_PLAN)
     root.part("format").must_be(_FORMAT)
     root.part("version").must_be(_VERSION)
     chunks = [list(chunk.items()) for chunk in root.part("chunks").items()]
-    kinds = list(_with_kinds(models))
     changes = [[_change(write, kinds) for write in chunk] for chunk in chunks]
     listed = [change for chunk in changes for change in chunk]
     check(listed)
@@ -128,10 +132,20 @@ def plan_in(text: str | bytes, models: Iterable[type[Record]]) -> Plan:
 
 def _decoded(text: str | bytes) -> Any:
     try:
-        return decode(text.encode() if isinstance(text, str) else text)
+        return json.loads(text, object_pairs_hook=_object)
     except ValueError as error:
         msg = f"this is no plan, or not all of one: {error}"
         raise InvalidRequest(msg) from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Document:
+    """Return an object; refuse one that would say one thing to a reader, and another to us."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        msg = f"{next(name for name in names if names.count(name) > 1)!r} is there twice"
+        raise ValueError(msg)
+    return found
 
 
 def _compare(chunks: Sequence[Sequence[_At]], plan: Plan) -> None:

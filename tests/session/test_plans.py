@@ -183,6 +183,22 @@ class TestTampered:
         with pytest.raises(InvalidRequest, match="no plan"):
             Plan.from_json(b"\xff", models=[Todo])
 
+    @pytest.mark.parametrize("app", ["blocking on memory"], indirect=True)
+    def test_what_a_reader_would_not_see(self, app: App) -> None:
+        """A key that is there twice, or an endless nesting, is refused."""
+        _, plan = three_changes(app)
+        text = plan.to_json()
+        twice = text.replace('"title": "b"', '"title": "b", "title": "c"', 1)
+        with pytest.raises(InvalidRequest, match="'title' is there twice"):
+            Plan.from_json(twice, models=[Todo])
+        deep = "[" * 900 + "]" * 900
+        with pytest.raises(InvalidRequest, match=r"nested too deeply|contains itself"):
+            Plan.from_json(
+                text.replace('"title": "b"', f'"title": "b", "deep": {deep}'), models=[Todo]
+            )
+        with pytest.raises(InvalidRequest, match="nested too deeply"):
+            Plan.from_json("[" * 100_000, models=[Todo])
+
     def test_a_base_that_never_was(self, app: App) -> None:
         """A plan that is consistent, but not based on what the server has, is out of date."""
         app.create([{"id": "x", "title": "a"}])
