@@ -41,11 +41,11 @@ from kinto_orm.models.permissions import (
     User,
 )
 from kinto_orm.models.records import EmbeddedRecord, Record
-from kinto_orm.patch_type import BasicPatch, JSONPatch, MergePatch
+from kinto_orm.patch_type import BasicPatch, GuardedJSONPatch, JSONPatch, MergePatch, WholeDocument
 from kinto_orm.query.items import Invalid, Tombstone
 from kinto_orm.query.queries import AsyncQuery, Query
-from kinto_orm.session.changes import FieldChange
-from kinto_orm.session.planning import Plan
+from kinto_orm.session.field_changes import FieldChange
+from kinto_orm.session.plans import Plan
 from kinto_orm.session.results import CommitResult
 from kinto_orm.session.sessions import AsyncSession, Session
 from kinto_orm.session.snapshots import MISSING, NOT_LOADED
@@ -88,6 +88,7 @@ __all__ = [
     "Field",
     "FieldChange",
     "Group",
+    "GuardedJSONPatch",
     "Invalid",
     "InvalidId",
     "JSONPatch",
@@ -113,6 +114,7 @@ __all__ = [
     "UnsavedChangesWarning",
     "User",
     "ValidationError",
+    "WholeDocument",
     "converter",
     "create_session",
     "embedded",

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from kinto_orm.flow.faults import Fault
     from kinto_orm.flow.messages import Request, Response
     from kinto_orm.session.results import CommitResult
+    from kinto_orm.session.staleness import Difference
 
 
 #: What was done to a record on both sides, in the words of Git.
@@ -229,8 +230,7 @@ class PreconditionFailed(ResponseError):
     @property
     def existing(self) -> dict[str, Any] | None:
         """Return the data of the object that is there instead, or None if there is none."""
-        details = self.details if isinstance(self.details, Mapping) else {}
-        existing = details.get("existing")
+        existing = self.details.get("existing") if isinstance(self.details, Mapping) else None
         return existing if isinstance(existing, dict) else None
 
 
@@ -304,7 +304,18 @@ class ConcurrentUseError(KintoException):
 
 
 class StalePlanError(KintoException):
-    """A plan is out of date: records in it were committed, refreshed or removed since."""
+    """
+    A plan is out of date: records in it are not as they were; nothing was sent.
+
+    Attributes:
+        differences: What moved, one `Difference` a record.
+    """
+
+    def __init__(
+        self, message: str = "", differences: Sequence[Difference] = (), **of: Any
+    ) -> None:
+        super().__init__(message, **of)
+        self.differences: tuple[Difference, ...] = tuple(differences)
 
 
 class Conflict(KintoException):

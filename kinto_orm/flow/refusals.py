@@ -100,6 +100,19 @@ def _is_of_a_bucket(request: Request) -> bool:
     return request.path.startswith("/buckets/") and request.path.count("/") == 2
 
 
+def existing_of(response: Response | None) -> dict[str, Any] | None:
+    """Return the object that a 412 says exists, or None (see docs/protocol.md, P2)."""
+    existing = details_of(response).get("existing")
+    return existing if isinstance(existing, dict) else None
+
+
+def details_of(response: Response | None) -> Mapping[str, Any]:
+    """Return the *details* of an error, if they are an object; else an empty one."""
+    body = None if response is None else response.body
+    details = body.get("details") if isinstance(body, Mapping) else None
+    return details if isinstance(details, Mapping) else {}
+
+
 def missing_of(response: Response) -> str:
     """Return of what kind the object is that a 404 misses: *"record"*, *"collection"*, …"""
     return str(details_of(response).get("resource_name", ""))
@@ -122,16 +135,3 @@ def _described(details: object) -> str:
         f"{detail.get('name') or detail.get('location')}: {detail.get('description')}"
         for detail in found
     )
-
-
-def existing_of(response: Response | None) -> dict[str, Any] | None:
-    """Return the object that a 412 says exists, or None (see docs/protocol.md, P2)."""
-    existing = details_of(response).get("existing")
-    return existing if isinstance(existing, dict) else None
-
-
-def details_of(response: Response | None) -> Mapping[str, Any]:
-    """Return the *details* of an error, if they are an object; else an empty one."""
-    body = None if response is None else response.body
-    details = body.get("details") if isinstance(body, Mapping) else None
-    return details if isinstance(details, Mapping) else {}

@@ -20,8 +20,9 @@ from kinto_orm.flow import Program, Request, consumed
 from kinto_orm.models.records import Record
 from kinto_orm.query.reading import everything, pages_of
 from kinto_orm.query.selects import Select
+from kinto_orm.session.changes import Change, Write
 from kinto_orm.session.identity import Entry
-from kinto_orm.session.planning import Change, Write, check, planned
+from kinto_orm.session.planning import check, planned
 from kinto_orm.session.results import CommitResult, Fate, Outcome, failure_of, result_of
 from kinto_orm.session.snapshots import target_of
 from kinto_orm.session.writing import Options, Writing

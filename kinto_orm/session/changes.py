@@ -1,84 +1,154 @@
-"""What a commit would change, value by value, for somebody who looks at it."""
+"""What is to become of a record, and the request that says so."""
 
 from __future__ import annotations
 
-import json
-
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Literal, TypeAlias
 
 from attrs import field, frozen
 
-from kinto_orm.flow.json import copied
-from kinto_orm.models.permissions import permission_edits
+from kinto_orm.flow.json import same
+from kinto_orm.flow.messages import Document, Request
+from kinto_orm.models.permissions import Lists
 from kinto_orm.models.records import Record
+from kinto_orm.patch_type import MergePatch, PatchType
 from kinto_orm.session.identity import Key
-from kinto_orm.session.planning import Change
-from kinto_orm.session.snapshots import MISSING, NOT_LOADED, Absent, differences
+from kinto_orm.session.snapshots import changed_paths, without_stamps
+from kinto_orm.transport.codec import encode
 
 
-#: How many characters of a value are shown.
-_SHOWN: Final = 80
+#: What a write does.
+Action: TypeAlias = Literal["create", "update", "delete"]
 
 
-@frozen
-class FieldChange:
+@frozen(eq=False)
+class Aim:
     """
-    A value that the next commit would change.
-
-    A record that is created, or deleted, changes as a whole: the path is empty, and the value is
-    its document, from or to `MISSING`.
+    What a record shall be.
 
     Attributes:
-        record: The record; equality is that of the others.
-        key: Where it is: its *bucket*, its *collection* and its *id*.
-        path: Where the value is in the document: ``address.city``; or ``permissions.read``.
-        old: What was loaded, as JSON has it; `MISSING` if there was nothing, `NOT_LOADED` if that
-            is not known, since the record was loaded in part.
-        new: What there will be; `MISSING` if nothing.
+        document: The document, without a timestamp; None if the record shall go.
+        permissions: The permissions that are to change, each with all its principals.
     """
 
-    record: Record = field(eq=False, repr=False)
+    document: Document | None
+    permissions: Lists = field(factory=dict[str, list[str]])
+
+
+@frozen(eq=False, kw_only=True)
+class Change:
+    """
+    What is to become of a record.
+
+    Attributes:
+        record: The record.
+        key: Where it is.
+        loaded: The document as the server has it, as far as is known; None if none.
+        target: The document as it shall be, without a timestamp; None if it shall go.
+        patch: The kind of patch that is asked for.
+        earlier: Aims of writes that were sent before, and may be applied yet: what is found on
+            the server may be one of these.
+        permissions: The permissions that are to change, each with all its principals.
+        all_permissions: All of them: a PUT empties those that it does not have (P5).
+        keys: The keys of the document that are known, if the record was loaded in part.
+        resolves: Whether it is what a conflict was resolved to.
+        strict: Whether it is a conflict if somebody else has done exactly the same.
+        after: A record that must be on the server before this is sent: the copy of one that moves.
+    """
+
+    record: Record
     key: Key
-    path: str
-    old: Any
-    new: Any
+    loaded: Document | None
+    target: Document | None
+    patch: type[PatchType] = MergePatch
+    earlier: tuple[Aim, ...] = ()
+    permissions: Lists = field(factory=dict[str, list[str]])
+    all_permissions: Lists = field(factory=dict[str, list[str]])
+    keys: frozenset[str] | None = None
+    resolves: bool = False
+    strict: bool = False
+    after: Record | None = None
+    base: Document | None = field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        # Frozen, but not for its own: what is asked for often is worked out once.
+        base = None if self.loaded is None else without_stamps(self.loaded)
+        object.__setattr__(self, "base", base)
+
+    @property
+    def version(self) -> int | None:
+        """Return the timestamp of what the server has, in milliseconds; None if it has nothing."""
+        return None if self.loaded is None else self.loaded.get("last_modified")
+
+    @property
+    def is_one(self) -> bool:
+        """Tell whether there is anything to write."""
+        return bool(self.permissions) or not same(self.base, self.target)
+
+    @property
+    def aim(self) -> Aim:
+        """Return what the record shall be."""
+        return Aim(self.target, self.permissions)
+
+    @property
+    def unseen(self) -> list[str]:
+        """Return the keys that are set and were not loaded: of these, nothing is known."""
+        if self.keys is None or self.target is None:
+            return []
+        return [key for key in self.target if key not in self.keys]
+
+    @property
+    def action(self) -> Action:
+        """Return what is done."""
+        if self.target is None:
+            return "delete"
+        return "create" if self.base is None else "update"
+
+    @property
+    def paths(self) -> list[str]:
+        """Return the paths of the document that change, and the permissions that do."""
+        named = [f"permissions.{name}" for name in self.permissions]
+        return changed_paths(self.base or {}, self.target or {}) + named
+
+
+@frozen(eq=False)
+class Write:
+    """
+    A change as a request.
+
+    Attributes:
+        change: What is changed.
+        request: How that is said.
+        form: What form that has, and why.
+    """
+
+    change: Change
+    request: Request
+    form: str
 
     def __str__(self) -> str:
-        name = f"{type(self.record).__name__} {self.key}"
-        if not self.path and self.new is MISSING:
-            return f"{name}: deleted"
-        if not self.path:
-            return f"{name}: created: {_shown(self.new)}"
-        return f"{name}: {self.path}: {_shown(self.old)} → {_shown(self.new)}"
+        change, precondition = self.change, "; ".join(_preconditions(self.request))
+        paths = f" [{', '.join(change.paths)}]" if change.action == "update" else ""
+        line = f"{self.request.method:6} {self.request.path}  {change.action}{paths}"
+        return f"{line}, {precondition}, {self.form}{self._sizes}"
+
+    @property
+    def _sizes(self) -> str:
+        """Return how many bytes it takes, and would take otherwise."""
+        if self.request.body is None:
+            return ""
+        sizes = f", {size_of(self.request):,} bytes"
+        if self.request.method != "PATCH" or self.change.keys is not None:
+            return sizes
+        return f"{sizes}; the document has {len(encode(self.change.target)):,}"
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, Absent):
-        return f"({value.value})"
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+def size_of(request: Request) -> int:
+    """Return how many bytes the body of *request* has."""
+    return 0 if request.body is None else len(encode(request.body))
 
 
-def field_changes(change: Change) -> Iterator[FieldChange]:
-    """Give what *change* does, sorted by path."""
-    record, key = change.record, change.key
-    for path, old, new in sorted(_differences(change), key=lambda each: each[0]):
-        yield FieldChange(record, key, path, copied(old), copied(new))
-
-
-def _differences(change: Change) -> Iterator[tuple[str, Any, Any]]:
-    if change.base is None or change.target is None:
-        yield "", _or_missing(change.base), _or_missing(change.target)
-    else:
-        unseen = frozenset(change.unseen)
-        for path, old, new in differences(change.base, change.target):
-            yield path, NOT_LOADED if path in unseen else old, new
-    if change.target is not None:
-        for name, (before, after) in permission_edits(change.record).items():
-            held = None if change.base is None else sorted(before)
-            yield f"permissions.{name}", _or_missing(held), sorted(after)
-
-
-def _or_missing(value: Any) -> Any:
-    return MISSING if value is None else value
+def _preconditions(request: Request) -> Iterator[str]:
+    for name, value in request.headers.items():
+        if name.startswith("If-"):
+            yield f"{name}: {value}"

@@ -9,17 +9,20 @@ from kinto_orm.exceptions import CommitError, InvalidRequest, KintoException, Tr
 from kinto_orm.flow import Program, operation
 from kinto_orm.models.policies import OnConflict, checked_policy
 from kinto_orm.models.records import Record
+from kinto_orm.patch_type import PatchType, checked_kind
+from kinto_orm.session.applying import Applying
+from kinto_orm.session.changes import Change
 from kinto_orm.session.events import announced
-from kinto_orm.session.getting import Getting
 from kinto_orm.session.outcomes import looked_up, seen
-from kinto_orm.session.planning import Change, Plan, check, planned
+from kinto_orm.session.planning import check, planned
+from kinto_orm.session.plans import Plan
 from kinto_orm.session.progress import Progress
 from kinto_orm.session.results import CommitResult, Fate, failure_of, result_of
 from kinto_orm.session.verifying import verified
 from kinto_orm.session.writing import Options
 
 
-class Committing(Getting):
+class Committing(Applying):
     """
     Plans and commits.
 
@@ -33,9 +36,12 @@ class Committing(Getting):
     _preparing = False
 
     @operation
-    def plan(self) -> Program[Plan]:
+    def plan(self, *, patch: type[PatchType] | None = None) -> Program[Plan]:
         """
         Return what a commit would send: nothing is written.
+
+        Args:
+            patch: How changes are written, whatever the session and the classes say.
 
         The server may be asked for its settings, once for each client, and for records of which
         a commit before could not find out whether they were written.
@@ -49,7 +55,7 @@ class Committing(Getting):
         with self._guard:
             yield from self._settle()
             limit = yield from self._limit()
-            changes = list(self._changes())
+            changes = list(self._changes(patch and checked_kind(patch)))
             check(changes)
             return planned(changes, limit, locked=self._lock)
 
@@ -58,6 +64,7 @@ class Committing(Getting):
         self,
         plan: Plan | None = None,
         *,
+        patch: type[PatchType] | None = None,
         on_conflict: OnConflict | None = None,
         lock: bool | None = None,
         verify: bool = False,
@@ -71,7 +78,8 @@ class Committing(Getting):
         under way stay, too.
 
         Args:
-            plan: A plan, which is carried out as it is.
+            plan: What to write; it may have been made in another process (`Plan.from_json`).
+            patch: How changes are written, whatever the session and the classes say.
             on_conflict: What becomes of records that were changed elsewhere, too; if omitted, as
                 their classes say, or the session.
             lock: Whether those who write the same records at the same time are kept waiting, if
@@ -83,15 +91,22 @@ class Committing(Getting):
             ConflictError: If records were changed elsewhere, and nothing worse happened.
             CommitError: If records could not be written.
             StalePlanError: If records of *plan* are not as they were then; nothing is sent.
+            InvalidRequest: If the session has other changes of records of *plan*, which comes from
+                another; nothing is sent.
             UnsendableValue, ValidationError, InvalidRequest, TransportError: As `plan`; nothing is
                 sent.
         """
+        if plan is not None and patch is not None:
+            msg = "a plan says how each change is written: give patch= to session.plan()"
+            raise InvalidRequest(msg)
         if on_conflict is not None:
             checked_policy(on_conflict)
         yield from self._prepared()
         with self._guard:
             locked = self._lock if lock is None else lock
-            options = Options(on_conflict=on_conflict, lock=locked, progress=progress)
+            if plan is not None and lock is None:
+                locked = plan.locked
+            options = Options(on_conflict=on_conflict, lock=locked, progress=progress, patch=patch)
             error, result = yield from self._committed(plan, options, verify=verify)
         yield from announced("after_commit", self, self, result)
         if error is not None:
@@ -117,12 +132,12 @@ class Committing(Getting):
         yield from self._settle()
         if plan is None:
             limit = yield from self._limit()
-            changes = list(self._changes())
+            changes = list(self._changes(options.patch and checked_kind(options.patch)))
             check(changes)
             plan = planned(changes, limit, locked=options.lock)
         else:
+            plan = yield from self._ready(plan)
             limit, changes = self.client._limit or BATCH_LIMIT, list(self._changes())
-            self._check(plan)
         untouched = self._untouched(changes, plan)
         try:
             requests = yield from self._written(plan, limit, options)

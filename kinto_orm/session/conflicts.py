@@ -18,7 +18,7 @@ from kinto_orm.models.layout import layout_of
 from kinto_orm.models.policies import OnConflict, Policy, checked_policy
 from kinto_orm.models.records import Record
 from kinto_orm.models.types import is_set
-from kinto_orm.session.planning import Change
+from kinto_orm.session.changes import Change
 from kinto_orm.session.snapshots import agree, without_stamps
 from kinto_orm.session.three_way import Side, three_way
 

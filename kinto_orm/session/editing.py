@@ -29,9 +29,9 @@ from kinto_orm.models.permissions import (
     undo_permissions,
 )
 from kinto_orm.models.records import Record
-from kinto_orm.session.changes import FieldChange, field_changes
 from kinto_orm.session.committing import Committing
 from kinto_orm.session.conflicts import set_keys
+from kinto_orm.session.field_changes import FieldChange, field_changes
 from kinto_orm.session.identity import Entry, Key
 from kinto_orm.session.results import Outcome
 from kinto_orm.session.snapshots import base_of, is_dirty, loaded_of, target_of, without_stamps

@@ -17,7 +17,7 @@ from kinto_orm.exceptions import Conflict, InvalidRequest
 from kinto_orm.flow import Program
 from kinto_orm.flow.messages import Call
 from kinto_orm.models.records import Record
-from kinto_orm.session.planning import Write
+from kinto_orm.session.changes import Write
 from kinto_orm.session.results import CommitResult, Outcome
 
 

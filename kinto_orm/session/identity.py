@@ -17,7 +17,7 @@ from kinto_orm.session.snapshots import target_of, without_stamps
 
 
 if TYPE_CHECKING:
-    from kinto_orm.session.planning import Write
+    from kinto_orm.session.changes import Write
 
 
 @frozen(order=True)

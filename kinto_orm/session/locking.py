@@ -32,7 +32,7 @@ from kinto_orm.query.items import LOCK
 
 
 if TYPE_CHECKING:
-    from kinto_orm.session.planning import Write
+    from kinto_orm.session.changes import Write
 
 
 def locks(writes: Iterable[Write]) -> list[Request]:

@@ -38,9 +38,10 @@ from kinto_orm.flow.refusals import existing_of, missing_of, response_error, sch
 from kinto_orm.flow.retrying import RetryPolicy
 from kinto_orm.models.parts import known_part
 from kinto_orm.models.permissions import permitted
+from kinto_orm.session.changes import Aim, Change, Write
 from kinto_orm.session.identity import Key
 from kinto_orm.session.locking import Locking
-from kinto_orm.session.planning import Aim, Change, Plan, Write
+from kinto_orm.session.plans import Plan
 from kinto_orm.session.results import Fate, Outcome
 from kinto_orm.session.snapshots import Stored, agree, without_stamps
 from kinto_orm.session.three_way import three_way

@@ -7,10 +7,10 @@ null; Kinto answers 500 to an object that is merged onto something else (docs/pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-from kinto_orm.flow.json import common_ends, same
+from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document
 
 
@@ -36,22 +36,6 @@ def merge_patch(base: Mapping[str, Any], target: Mapping[str, Any]) -> Document 
     return patch
 
 
-def both_ways(base: Mapping[str, Any], target: Mapping[str, Any]) -> Document | None:
-    """
-    Return a body that turns *base* into *target* however the server reads it, or None.
-
-    In a batch, a PATCH may be read as a merge patch or as a replacement of attributes
-    (docs/protocol.md, B2).  So each top-level key that changed has its whole new value, such that
-    merging that into the old one gives it, too.
-    """
-    if base.keys() - target.keys():
-        return None  # Only a merge patch removes a key.
-    changed = attributes(base, target)
-    if all(merges_to(base.get(key, _MISSING), value) for key, value in changed.items()):
-        return changed
-    return None
-
-
 def attributes(base: Mapping[str, Any], target: Mapping[str, Any]) -> Document:
     """Return the top-level keys of *target* that *base* does not have so, with their values."""
     return {
@@ -69,51 +53,3 @@ def merges_to(old: Any, new: Any) -> bool:
     return before.keys() <= new.keys() and all(
         merges_to(before.get(key, _MISSING), value) for key, value in new.items()
     )
-
-
-def json_patch(base: Any, target: Any, path: str = "/data") -> list[dict[str, Any]]:
-    """Return the operations (RFC 6902) that turn *base*, at *path*, into *target*."""
-    return list(_operations(base, target, path))
-
-
-def _operations(old: Any, new: Any, path: str) -> Iterator[dict[str, Any]]:
-    if same(old, new):
-        return
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        yield from _in_object(old, new, path)
-    elif isinstance(old, list) and isinstance(new, list):
-        yield from _in_list(old, new, path)
-    else:
-        yield {"op": "replace", "path": path, "value": new}
-
-
-def _in_object(
-    old: Mapping[str, Any], new: Mapping[str, Any], path: str
-) -> Iterator[dict[str, Any]]:
-    for key in old:
-        if key not in new:
-            yield {"op": "remove", "path": f"{path}/{_escaped(key)}"}
-    for key, value in new.items():
-        inner = f"{path}/{_escaped(key)}"
-        if key in old:
-            yield from _operations(old[key], value, inner)
-        else:
-            yield {"op": "add", "path": inner, "value": value}
-
-
-def _in_list(old: Sequence[Any], new: Sequence[Any], path: str) -> Iterator[dict[str, Any]]:
-    """Leave what both lists begin and end with; change, remove or add what is between."""
-    start, end = common_ends(old, new)
-    before, after = old[start : len(old) - end], new[start : len(new) - end]
-    common = min(len(before), len(after))
-    for index in range(common):
-        yield from _operations(before[index], after[index], f"{path}/{start + index}")
-    for index in reversed(range(common, len(before))):
-        yield {"op": "remove", "path": f"{path}/{start + index}"}
-    for index in range(common, len(after)):
-        yield {"op": "add", "path": f"{path}/{start + index}", "value": after[index]}
-
-
-def _escaped(key: str) -> str:
-    """Return *key* as a part of a JSON Pointer (RFC 6901)."""
-    return key.replace("~", "~0").replace("/", "~1")

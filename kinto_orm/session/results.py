@@ -9,8 +9,8 @@ from attrs import field, frozen
 
 from kinto_orm.exceptions import CommitError, Conflict, ConflictError, KintoException
 from kinto_orm.models.records import Record
+from kinto_orm.session.changes import Write
 from kinto_orm.session.identity import Entry
-from kinto_orm.session.planning import Write
 from kinto_orm.session.snapshots import Stored
 
 

@@ -74,14 +74,14 @@ class Session(SessionBase, Blocking):
 
     Args:
         client: The client that it asks.
-        patch: How a change is written: `MergePatch`, `JSONPatch` or `BasicPatch`; a class may say
-            otherwise for its records.
+        patch: How a change is written: `MergePatch`, `JSONPatch`, `GuardedJSONPatch`, `BasicPatch`
+            or `WholeDocument`; a class may say otherwise for its records, and a commit for all.
         on_conflict: What becomes of records that were changed elsewhere since they were loaded; a
-            class may say otherwise for its records.  *"raise"*: they are reported.  *"merge"*:
-            changes of different things are joined, and sent again; a clash is reported.
-            *"client_wins"*, *"server_wins"*: the same, and where both sides changed the same, one
-            wins.  Or a function of a `Conflict`, which gives one of these, a document, or None to
-            report it.
+            class may say otherwise for its records, and a commit for all.  *"raise"*: they are
+            reported.  *"merge"*: changes of different things are joined, and sent again; a clash is
+            reported.  *"client_wins"*, *"server_wins"*: the same, and where both sides changed the
+            same, one wins.  Or a function of a `Conflict`, which gives one of these, a document, or
+            None to report it.
         lock: Whether those who write the same records at the same time are kept waiting, if they
             lock, too (see `locking`).
     """

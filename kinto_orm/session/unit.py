@@ -11,7 +11,6 @@ from kinto_orm.exceptions import (
     InvalidRequest,
     NotAttempted,
     ServerError,
-    StalePlanError,
     TransactionConflict,
 )
 from kinto_orm.flow import Document
@@ -20,10 +19,10 @@ from kinto_orm.models.links import links_of
 from kinto_orm.models.parts import keys_of
 from kinto_orm.models.permissions import all_permissions, forget_permissions, permission_changes
 from kinto_orm.models.records import Record
-from kinto_orm.patch_type import PatchType
+from kinto_orm.patch_type import PatchType, checked_kind
+from kinto_orm.session.changes import Change, Write
 from kinto_orm.session.exclusive import Exclusive
 from kinto_orm.session.identity import Entry, IdentityMap, Key
-from kinto_orm.session.planning import Change, Plan, Write
 from kinto_orm.session.results import EFFECTS, Fate, Outcome
 from kinto_orm.session.snapshots import adopt, is_dirty, loaded_of, target_of
 
@@ -46,7 +45,7 @@ class UnitOfWork:
         self.client = client
         self._port: Any = client._port
         self._guard = Exclusive()
-        self._patch = patch
+        self._patch = checked_kind(patch)
         self._known = IdentityMap()
         #: What became of writes, until a result has said so.
         self._outcomes: list[Outcome] = []
@@ -167,13 +166,13 @@ class UnitOfWork:
 
     # -- What is to be written -----------------------------------------------------------------
 
-    def _changes(self) -> Iterator[Change]:
-        """Give what is to be written."""
+    def _changes(self, patch: type[PatchType] | None = None) -> Iterator[Change]:
+        """Give what is to be written; all as *patch* says, if it is given."""
         for entry in self._known:
             if entry.wanted:
                 self._check_id(entry)
                 self._check_whole(entry)
-                change = self._change(entry, target_of(entry.record))
+                change = self._change(entry, target_of(entry.record), patch)
                 if change.is_one:
                     self._check_links(entry)
                     yield change
@@ -182,13 +181,15 @@ class UnitOfWork:
             elif not entry.sent:  # It was to be created, then to be deleted, and is not there.
                 self._known.drop(entry.record)
 
-    def _change(self, entry: Entry, target: Document | None) -> Change:
+    def _change(
+        self, entry: Entry, target: Document | None, patch: type[PatchType] | None = None
+    ) -> Change:
         return Change(
             record=entry.record,
             key=entry.key,
             loaded=entry.loaded,
             target=target,
-            patch=entry.record._patch or self._patch,
+            patch=patch or entry.record._patch or self._patch,
             earlier=tuple(write.change.aim for write in entry.sent),
             permissions=permission_changes(entry.record) if target is not None else {},
             all_permissions=all_permissions(entry.record) if target is not None else {},
@@ -235,26 +236,6 @@ class UnitOfWork:
                 " add it to the session, too"
             )
             raise InvalidRequest(msg)
-
-    def _check(self, plan: Plan) -> None:
-        """Refuse *plan* if the records in it are not as they were when it was made."""
-        moved = [write for write in plan.writes if not self._is_current(write.change)]
-        if moved:
-            named = ", ".join(str(write.change.key) for write in moved)
-            msg = (
-                "the plan is out of date: these records were committed, refreshed or removed"
-                f" since it was made: {named}. Make another"
-            )
-            raise StalePlanError(msg)
-
-    def _is_current(self, change: Change) -> bool:
-        entry = self._known.of(change.record)
-        return (
-            entry is not None
-            and entry.key == change.key
-            and entry.loaded is change.loaded
-            and entry.wanted == (change.target is not None)
-        )
 
     # -- What was written ----------------------------------------------------------------------
 

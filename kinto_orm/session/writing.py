@@ -32,12 +32,14 @@ from kinto_orm.models.permissions import (
 from kinto_orm.models.policies import OnConflict
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import PatchType
+from kinto_orm.session.changes import Change, Write
 from kinto_orm.session.conflicts import Resolution, resolved, set_keys
 from kinto_orm.session.events import announced, is_heard
 from kinto_orm.session.identity import Entry
 from kinto_orm.session.loading import Loading
 from kinto_orm.session.outcomes import carried_out, superseding
-from kinto_orm.session.planning import Change, Plan, Write, planned
+from kinto_orm.session.planning import planned
+from kinto_orm.session.plans import Plan
 from kinto_orm.session.progress import Progress
 from kinto_orm.session.results import Fate, Outcome
 from kinto_orm.session.snapshots import Stored, without_stamps
@@ -58,11 +60,13 @@ class Options:
         on_conflict: What becomes of conflicts; None if the classes and the session say so.
         lock: Whether batches lock the collections that they write to.
         progress: Who is told how far it has come.
+        patch: How changes are written; None if the classes and the session say so.
     """
 
     on_conflict: OnConflict | None = None
     lock: bool = False
     progress: Callable[[Progress], object] | None = None
+    patch: type[PatchType] | None = None
 
 
 @define

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import json
 
 from typing import Any
 
@@ -14,11 +16,14 @@ from hypothesis import strategies as st
 from kinto.core.utils import recursive_update_dict
 
 from apps import App
-from kinto_orm import JSONPatch, MergePatch, Record
-from kinto_orm.flow.json import same
-from kinto_orm.session.patches import attributes, both_ways, json_patch, merge_patch
+from kinto_orm import BasicPatch, GuardedJSONPatch, JSONPatch, MergePatch, Record, WholeDocument
+from kinto_orm.exceptions import BadRequest, InvalidRequest
+from kinto_orm.flow.json import hashable, same
+from kinto_orm.session.json_patches import json_patch, json_size, pointed
+from kinto_orm.session.patches import attributes, merge_patch
 from kinto_orm.session.snapshots import changed_paths
-from strategies import pairs
+from kinto_orm.session.subsequences import aligned
+from strategies import pairs, values
 
 
 def merged(base: Any, patch: Any) -> Any:
@@ -39,6 +44,19 @@ def merged_by_the_book(base: Any, patch: Any) -> Any:
         else:
             result[key] = merged_by_the_book(result.get(key), value)
     return result
+
+
+def by_keys(base: dict[str, Any], target: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the operations that replace each top-level key that changed, as a whole."""
+    gone = [{"op": "remove", "path": pointed("/data", key)} for key in base if key not in target]
+    return gone + [
+        {
+            "op": "replace" if key in base else "add",
+            "path": pointed("/data", key),
+            "value": value,
+        }
+        for key, value in attributes(base, target).items()
+    ]
 
 
 class TestMergePatch:
@@ -76,34 +94,19 @@ class TestMergePatch:
         assert patch is None or same(found, patch)
 
 
-class TestBothWays:
-    """A body that is right whichever way a batch reads it."""
+class TestAttributes:
+    """What a batch takes a patch for."""
 
     @given(pairs)
-    def test_both_readings_give_the_target(
-        self, pair: tuple[dict[str, Any], dict[str, Any]]
-    ) -> None:
-        """Merged, or taken for attributes, the body gives the target."""
+    def test_they_give_the_target(self, pair: tuple[dict[str, Any], dict[str, Any]]) -> None:
+        """Unless a key is removed, replacing the attributes gives the target."""
         base, target = pair
-        body = both_ways(base, target)
-        if body is not None:
-            assert same(base | body, target)
-            assert same(merged(base, body), target)
-            assert body == attributes(base, target)
+        assert same({**base, **attributes(base, target)}, base | target)
 
-    @pytest.mark.parametrize(
-        ("base", "target"),
-        [
-            ({"a": 1}, {}),
-            ({"a": {"b": 1}}, {"a": {}}),
-            ({"a": {"b": None}}, {"a": {"b": None, "c": 1}}),
-            ({"a": 1}, {"a": None}),
-            ({"a": 1}, {"a": {}}),
-        ],
-    )
-    def test_what_has_none(self, base: Any, target: Any) -> None:
-        """A removed key, a null and an object for a scalar have no such body."""
-        assert both_ways(base, target) is None
+
+TEXT = "a text of some length, which is not repeated for nothing"
+LONG = [f"{TEXT} {number}" for number in range(3)]
+REPLACED = f'replace /data/{{}} {{{{"":"{TEXT[1:]}"}}}}'
 
 
 class TestJsonPatch:
@@ -117,22 +120,162 @@ class TestJsonPatch:
         patched = jsonpatch.apply_patch({"data": base}, operations)
         assert same(patched["data"], target)
         assert (operations == []) == same(base, target)
+        assert json_size(operations) <= json_size(by_keys(base, target))
+
+    @settings(max_examples=300)
+    @given(st.lists(st.integers(0, 5), max_size=12), st.lists(st.integers(0, 5), max_size=12))
+    def test_lists(self, before: list[int], after: list[int]) -> None:
+        """Items that are moved, inserted and removed end up where they belong."""
+        # Long ones, so that it does not pay to write the whole list.
+        base, target = ({"l": [str(item) * 60 for item in each]} for each in (before, after))
+        operations = json_patch(base, target)
+        patched = jsonpatch.apply_patch({"data": base}, operations)
+        assert patched["data"] == target
+        assert json_size(operations) <= json_size(by_keys(base, target))
 
     @pytest.mark.parametrize(
         ("base", "target", "operations"),
         [
-            ({"a/b": {"~": 1}}, {"a/b": {}}, [("remove", "/data/a~1b/~0")]),
-            ({"a": [1, 2, 3]}, {"a": [1, 3]}, [("remove", "/data/a/1")]),
-            ({"a": [1, 3]}, {"a": [1, 2, 3]}, [("add", "/data/a/1")]),
-            ({"a": [{"b": 1, "c": 2}]}, {"a": [{"b": 1}]}, [("remove", "/data/a/0/c")]),
-            ({"a": [1, 2]}, {"a": []}, [("remove", "/data/a/1"), ("remove", "/data/a/0")]),
-            ({"a": 1}, {"a": True}, [("replace", "/data/a")]),
+            ({"a/b": {"~": TEXT}}, {"a/b": {"": TEXT[1:]}}, [REPLACED.format("a~1b")]),
+            ({"a/b": {"~": 1, "c": TEXT}}, {"a/b": {"c": TEXT}}, ["remove /data/a~1b/~0"]),
+            ({"a": 1}, {"a": True}, ["replace /data/a true"]),
+            ({"a": TEXT}, {"b": TEXT}, ["move /data/a /data/b"]),
+            ({"a": 1}, {"b": 2}, ["remove /data/a", "add /data/b 2"]),
+            # Items of lists: long ones are changed one by one, short ones all together.
+            ({"l": [1, 2, 3]}, {"l": [1, 3]}, ["remove /data/l/1"]),
+            ({"l": [1, 2]}, {"l": []}, ["replace /data/l []"]),
+            ({"l": [1, 3]}, {"l": [1, 2, 3]}, ["add /data/l/1 2"]),
+            ({"l": [*"abc"]}, {"l": [*"xyz"]}, ['replace /data/l ["x","y","z"]']),
+            ({"l": LONG}, {"l": ["new", *LONG]}, ['add /data/l/0 "new"']),
+            ({"l": LONG}, {"l": [*LONG, "new"]}, ['add /data/l/3 "new"']),
+            ({"l": LONG}, {"l": [LONG[2], *LONG[:2]]}, ["move /data/l/2 /data/l/0"]),
+            ({"l": LONG}, {"l": [*LONG[1:], LONG[0]]}, ["move /data/l/0 /data/l/2"]),
+            (
+                {"l": LONG},
+                {"l": [LONG[0], "new", LONG[2]]},
+                ['replace /data/l/1 "new"'],
+            ),
+            # Objects in them: which is which, what they have in common tells.
+            (
+                {"l": [{"t": each, "n": 1} for each in LONG]},
+                {"l": [{"new": 1}, *({"t": each, "n": 2} for each in LONG)]},
+                [
+                    'add /data/l/0 {"new":1}',
+                    "replace /data/l/1/n 2",
+                    "replace /data/l/2/n 2",
+                    "replace /data/l/3/n 2",
+                ],
+            ),
+            (
+                {"l": [{"t": each, "n": 1} for each in LONG]},
+                {"l": [{"t": each, "n": 2} for each in LONG[1:]]},
+                ["remove /data/l/0", "replace /data/l/0/n 2", "replace /data/l/1/n 2"],
+            ),
         ],
     )
     def test_examples(self, base: Any, target: Any, operations: Any) -> None:
-        """Lists change item by item."""
-        found = [(each["op"], each["path"]) for each in json_patch(base, target)]
+        """What changed is said in few bytes."""
+        found = [
+            " ".join([each["op"], *(each[key] for key in ("from", "path") if key in each)])
+            + (f" {json.dumps(each['value'], separators=(',', ':'))}" if "value" in each else "")
+            for each in json_patch(base, target)
+        ]
         assert found == operations
+
+    @pytest.mark.parametrize(
+        ("edit", "most"),
+        [
+            (lambda items: items.insert(5000, {"id": -1}), 1),
+            (lambda items: items.append(items.pop(0)), 1),
+            (lambda items: [item.update(title="!") for item in items[::3]], 3334),
+            (lambda items: [items.insert(0, {"id": -n}) for n in range(2000)], 2000),
+            (lambda items: items.reverse(), 1),
+            (lambda items: [item.update(n=item["id"] % 7) for item in items], 10_000),
+        ],
+    )
+    def test_long_lists(self, edit: Any, most: int) -> None:
+        """Lists of ten thousand items are compared in time that grows as they do."""
+        before = [{"id": number, "title": f"title {number}"} for number in range(10_000)]
+        after = copy.deepcopy(before)
+        edit(after)
+        operations = json_patch({"l": before}, {"l": after})
+        assert len(operations) <= most
+        patched = jsonpatch.apply_patch({"data": {"l": before}}, operations, in_place=False)
+        assert patched["data"] == {"l": after}
+
+
+@given(
+    st.lists(st.integers(0, 3), max_size=12),
+    st.lists(st.integers(0, 3), max_size=12),
+)
+def test_the_longest_common_subsequence(one: list[int], other: list[int]) -> None:
+    """Lists are aligned by as many items as can be."""
+    pairs = aligned(one, other)
+    assert pairs == sorted(pairs)
+    assert len({i for i, _ in pairs}) == len({j for _, j in pairs}) == len(pairs)
+    assert all(one[i] == other[j] for i, j in pairs)
+    lengths = [[0] * (len(other) + 1) for _ in range(len(one) + 1)]
+    for i, j in itertools.product(range(len(one)), range(len(other))):
+        longer = max(lengths[i][j + 1], lengths[i + 1][j])
+        lengths[i + 1][j + 1] = lengths[i][j] + 1 if one[i] == other[j] else longer
+    assert len(pairs) == lengths[-1][-1]
+
+
+@given(values, values)
+def test_values_as_keys(one: Any, other: Any) -> None:
+    """Values have the same key if they are the same, and only then."""
+    assert (hashable(one) == hashable(other)) == same(one, other)
+    assert hashable([1, {"a": 1}]) == hashable([1.0, {"a": 1.0}])
+    assert hashable([1]) != hashable([True])
+
+
+class TestGuards:
+    """A JSON Patch that tests what it changes."""
+
+    @given(pairs)
+    def test_they_hold(self, pair: tuple[dict[str, Any], dict[str, Any]]) -> None:
+        """On what was loaded, each test succeeds, and the target is the same."""
+        base, target = pair
+        operations = json_patch(base, target)
+        body = GuardedJSONPatch(operations, base).body
+        assert [each for each in body if each["op"] != "test"] == operations
+        assert same(jsonpatch.apply_patch({"data": base}, body)["data"], target)
+
+    def test_each_loss_is_tested(self) -> None:
+        """What is replaced, removed or moved is tested just before; what is added is not."""
+        base = {"a": 1, "b": [1, 2, 3], "c": 4}
+        operations: list[dict[str, Any]] = [
+            {"op": "remove", "path": "/data/b/0"},
+            {"op": "replace", "path": "/data/b/0", "value": 5},
+            {"op": "add", "path": "/data/d", "value": 6},
+            {"op": "add", "path": "/data/b/-", "value": 7},
+            {"op": "add", "path": "/data/a", "value": 8},
+            {"op": "move", "from": "/data/c", "path": "/data/e"},
+            {"op": "copy", "from": "/data/e", "path": "/data/f"},
+            {"op": "add", "path": "/permissions/read", "value": []},
+        ]
+        tests = [
+            (each["path"], each["value"])
+            for each in GuardedJSONPatch(operations, base).body
+            if each["op"] == "test"
+        ]
+        assert tests == [("/data/b/0", 1), ("/data/b/0", 2), ("/data/a", 1), ("/data/c", 4)]
+
+    def test_another_document(self) -> None:
+        """Operations that do not fit the document are refused at once."""
+        with pytest.raises(InvalidRequest, match="no such place"):
+            GuardedJSONPatch([{"op": "remove", "path": "/data/x"}], {})
+
+    def test_the_server_heeds_them(self, app: App) -> None:
+        """The server refuses all of a patch if what it changes is not as it was."""
+        app.create([{"id": "x", "title": "a", "n": 1}])
+        base = app.raw.get_record(id="x")["data"]
+        patch = GuardedJSONPatch(json_patch(base, {**base, "title": "b"}), base)
+        app.raw.patch_record(id="x", data={"n": 2})  # Which has nothing to do with it.
+        app.raw.patch_record(id="x", changes=patch)
+        with pytest.raises(BadRequest, match="JSON Patch operation failed"):
+            app.raw.patch_record(id="x", changes=patch)
+        assert app.stored()["x"]["title"] == "b"
 
 
 class TestPaths:
@@ -149,7 +292,9 @@ class Anything(Record, collection="todos"):
     """A record of which nothing is declared."""
 
 
-@pytest.mark.parametrize("patch", [MergePatch, JSONPatch])
+@pytest.mark.parametrize(
+    "patch", [MergePatch, JSONPatch, GuardedJSONPatch, BasicPatch, WholeDocument]
+)
 @settings(
     max_examples=12,
     deadline=None,

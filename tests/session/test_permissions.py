@@ -101,14 +101,13 @@ class TestWriting:
         """Several are one batch, and a whole document keeps the other permissions."""
         session = session_with(app, 3)
         one, two, three = (session.get(Todo, each) for each in "abc")
-        two.answer = three.answer = "x"
-        two.note = "n"
+        two.note = three.note = "n"
         session.commit()
         one.permissions.read.add(ANN)
         two.permissions.read.clear()
         two.note = None  # Which no patch can say in a batch.
         three.permissions.write.add(TEAM)
-        three.answer = None
+        three.note = None
         session.commit()
         assert len(session.writes) == 3
         forms = [each["method"] for each in session.writes[-1].body["requests"]]

@@ -14,7 +14,7 @@ from kinto_orm.client.paths import plain_id
 from kinto_orm.exceptions import AnswerLost, InvalidRequest
 from kinto_orm.flow.messages import Document, Flow, Params, Request, Response
 from kinto_orm.flow.refusals import response_error
-from kinto_orm.patch_type import BasicPatch, PatchType
+from kinto_orm.patch_type import BasicPatch, PatchType, WholeDocument
 from kinto_orm.transport.codec import jsonable
 from kinto_orm.transport.params import parameters
 
@@ -109,6 +109,9 @@ def patch(
     if not isinstance(changes, PatchType):
         msg = f"changes must be a BasicPatch, MergePatch or JSONPatch, not {changes!r}"
         raise TypeError(msg)
+    if isinstance(changes, WholeDocument):
+        msg = f"PATCH {path}: a WholeDocument is no patch, but for sessions: use an update_… method"
+        raise InvalidRequest(msg)
     known = next((each for each in (original, data, getattr(changes, "data", None)) if each), None)
     headers = precondition(known, safe=safe, if_match=if_match)
     headers["Content-Type"] = changes.content_type
