@@ -83,7 +83,7 @@ class TestObjects:
         assert found == Merged({"x": 3, "o": {"y": 2}, "z": 2}, ("o", "x"))
 
     def test_long_floats(self) -> None:
-        """A float that the server spells otherwise is no change, and the server's spelling stays."""
+        """A float that the server spells otherwise is no change; its spelling stays."""
         long, spelt = 0.30000000000000004, 0.3
         assert merged(1, long, spelt) == (spelt, ())
         assert merged(long, 1, spelt) == (1, ())
