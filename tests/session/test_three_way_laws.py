@@ -410,6 +410,19 @@ def test_order(
             assert [n for n in side if n in result] == [n for n in result if n in side]
 
 
+@given(st.integers(0, 6).flatmap(lambda size: st.permutations(range(size))), lists_of_one(10))
+def test_moves(local: list[int], theirs: Callable[[list[int]], list[int]]) -> None:
+    """What one side moved is in its order, without what the other removed, and with what is new."""
+    base = sorted(local)
+    remote = theirs(base)
+    found = three_way({"a": base}, {"a": local}, {"a": remote})
+    result = found.document["a"]
+    event("clashes" if found.clashes else "merged")
+    if not found.clashes:
+        assert [n for n in result if n in base] == [n for n in local if n in remote]
+        assert sorted(n for n in result if n not in base) == sorted({*remote} - {*base})
+
+
 # -- Copies and size ---------------------------------------------------------------------------
 
 
