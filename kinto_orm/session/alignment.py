@@ -93,17 +93,13 @@ def alignment(old: Sequence[Any], new: Sequence[Any]) -> Alignment:
     places: list[int | None] = [None] * len(old)
     for origin in anchors:
         places[origin] = certain[origin]
-    settled = _Items(frozenset(moved), frozenset(moved.values()))
-    regions = _between(places, len(new))
-    trimmed = [_trimmed(region, before, after) for region in regions]
-    for region, hunk in zip(regions, trimmed, strict=True):
-        _stay(places, region, hunk)
+    shifted = _Items(frozenset(moved), frozenset(moved.values()))
     hunks: list[Hunk] = []
-    for hunk in _with_copies_open(trimmed, before, after):
+    for hunk in _left(places, before, after):
         is_open = hunk.open or torn.meet(hunk)
-        if hunk.is_one_for_one and not is_open and not settled.meet(hunk):
+        if hunk.is_one_for_one and not is_open and not shifted.meet(hunk):
             places[hunk.start] = hunk.now
-        elif hunk.start < hunk.stop or hunk.now < hunk.end:
+        else:
             several = hunk.start < hunk.stop and hunk.now < hunk.end
             hunks.append(evolve(hunk, open=is_open or several))
     return Alignment(tuple(places), moved, tuple(hunks), _fresh(before, after))
@@ -229,6 +225,16 @@ def _lengths(numbers: Sequence[int]) -> list[int]:
 
 
 # -- What is between ---------------------------------------------------------------------------
+
+
+def _left(places: list[int | None], before: Sequence[Any], after: Sequence[Any]) -> Iterator[Hunk]:
+    """Give what is between the items that have *places*; note there what has stayed of it."""
+    regions = _between(places, len(after))
+    trimmed = [_trimmed(region, before, after) for region in regions]
+    for region, hunk in zip(regions, trimmed, strict=True):
+        _stay(places, region, hunk)
+    left = [hunk for hunk in trimmed if hunk.start < hunk.stop or hunk.now < hunk.end]
+    return _with_copies_open(left, before, after)
 
 
 def _between(places: Sequence[int | None], size: int) -> list[Hunk]:
