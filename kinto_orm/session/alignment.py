@@ -89,22 +89,17 @@ def alignment(old: Sequence[Any], new: Sequence[Any]) -> Alignment:
     exact = _exact(before, after)
     linked, torn = _linked(old, new, before, after)
     certain = exact | linked
-    anchors, moved, loose = _anchors(certain)
+    anchors, moved = _anchors(certain)
     places: list[int | None] = [None] * len(old)
     for origin in anchors:
         places[origin] = certain[origin]
-    doubtful = _Items(torn.old | loose, torn.new | {certain[origin] for origin in loose})
-    settled = _Items(frozenset(moved), frozenset(moved.values()))
-    regions = _between(places, len(new))
-    trimmed = [_trimmed(region, before, after) for region in regions]
-    for region, hunk in zip(regions, trimmed, strict=True):
-        _stay(places, region, hunk)
+    shifted = _Items(frozenset(moved), frozenset(moved.values()))
     hunks: list[Hunk] = []
-    for hunk in _with_copies_open(trimmed, before, after):
-        is_open = hunk.open or doubtful.meet(hunk)
-        if hunk.is_one_for_one and not is_open and not settled.meet(hunk):
+    for hunk in _left(places, before, after):
+        is_open = hunk.open or torn.meet(hunk)
+        if hunk.is_one_for_one and not is_open and not shifted.meet(hunk):
             places[hunk.start] = hunk.now
-        elif hunk.start < hunk.stop or hunk.now < hunk.end:
+        else:
             several = hunk.start < hunk.stop and hunk.now < hunk.end
             hunks.append(evolve(hunk, open=is_open or several))
     return Alignment(tuple(places), moved, tuple(hunks), _fresh(before, after))
@@ -197,17 +192,17 @@ def are_alike(one: Any, other: Any) -> bool:
     return shared and not _have_other_ids(one, other)
 
 
-def _anchors(certain: Mapping[int, int]) -> tuple[list[int], dict[int, int], frozenset[int]]:
+def _anchors(certain: Mapping[int, int]) -> tuple[list[int], dict[int, int]]:
     """
-    Return which items stayed in order, which moved, and of which that cannot be said.
+    Return which items stayed in order, and where those are that moved.
 
     Those that stayed are in each of the longest sequences that are in order; those that moved are
-    in none.  Of two neighbours that changed places, each may be the one that moved.
+    in none.  The others are neither: of two neighbours that changed places, each may have moved.
     """
     origins = sorted(certain)
     places = [certain[origin] for origin in origins]
     if all(one < other for one, other in pairwise(places)):
-        return origins, {}, frozenset()
+        return origins, {}
     up = _lengths(places)
     down = _lengths([-place for place in reversed(places)])[::-1]
     longest = max(up)
@@ -215,8 +210,7 @@ def _anchors(certain: Mapping[int, int]) -> tuple[list[int], dict[int, int], fro
     rivals = Counter(length for length, is_in in zip(up, within, strict=True) if is_in)
     rows = list(zip(origins, up, within, strict=True))
     anchors = [origin for origin, length, is_in in rows if is_in and rivals[length] == 1]
-    moved = {origin: certain[origin] for origin, _, is_in in rows if not is_in}
-    return anchors, moved, frozenset(origins) - moved.keys() - frozenset(anchors)
+    return anchors, {origin: certain[origin] for origin, _, is_in in rows if not is_in}
 
 
 def _lengths(numbers: Sequence[int]) -> list[int]:
@@ -231,6 +225,16 @@ def _lengths(numbers: Sequence[int]) -> list[int]:
 
 
 # -- What is between ---------------------------------------------------------------------------
+
+
+def _left(places: list[int | None], before: Sequence[Any], after: Sequence[Any]) -> Iterator[Hunk]:
+    """Give what is between the items that have *places*; note there what has stayed of it."""
+    regions = _between(places, len(after))
+    trimmed = [_trimmed(region, before, after) for region in regions]
+    for region, hunk in zip(regions, trimmed, strict=True):
+        _stay(places, region, hunk)
+    left = [hunk for hunk in trimmed if hunk.start < hunk.stop or hunk.now < hunk.end]
+    return _with_copies_open(left, before, after)
 
 
 def _between(places: Sequence[int | None], size: int) -> list[Hunk]:

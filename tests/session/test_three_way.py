@@ -83,8 +83,9 @@ class TestObjects:
         assert found == Merged({"x": 3, "o": {"y": 2}, "z": 2}, ("o", "x"))
 
     def test_long_floats(self) -> None:
-        """A float that the server spells otherwise is no change, and the server's spelling stays."""
+        """A float that the server spells otherwise is no change; its spelling stays."""
         long, spelt = 0.30000000000000004, 0.3
+        assert merged(spelt, long, spelt) == merged(spelt, spelt, long) == (long, ())
         assert merged(1, long, spelt) == (spelt, ())
         assert merged(long, 1, spelt) == (1, ())
         assert merged(spelt, long, 1) == (1, ())
@@ -160,9 +161,12 @@ class TestLists:
             ("abcd", "bcda", "abcdx"),
             ("abcde", "eabcd", "eabcdx"),
             ("abcd", "dabc", "abcxd"),  # Does x go with d?
+            ("abcd", "bcda", "axbcd"),
+            ("abcde", "ebcda", "zbcde"),  # Is z what a is now?
             ("ab", "ba", "abx"),  # Which of the two moved?
             ("abc", "xyc", "azc"),  # Which of x and y was b?
             ("abcd", "xd", "abyd"),
+            ("abcd", "axd", "ax"),
             ("aaa", "aa", "aaab"),  # Which one went?
             ("aaaa", "aaba", "caaa"),
             ("abac", "bacad", "zabac"),  # Did one go, and one come, or did it move?
@@ -263,6 +267,9 @@ class TestObjectsInLists:
         base = [{"id": 1, "do": "shop"}]
         local, remote = [{"id": 2, "do": "shop"}], [{"id": 1, "do": "shop", "done": True}]
         assert merged(base, local, remote) == (local, ("a[0]",))
+        other, new = {"id": 3, "do": "cook"}, {"id": 4, "do": "wash"}
+        found = merged([*base, other], [other, *local], [new, *base, other])
+        assert found == ([new, other, *local], ())
 
     def test_either(self) -> None:
         """Two objects that traded what was different about them are not told apart."""
@@ -270,6 +277,13 @@ class TestObjectsInLists:
         local = [{"n": 1, "c": "y"}, {"n": 2, "c": "x"}]
         remote = [{"n": 1, "c": "x"}, {"n": 2, "c": "y", "d": 1}]
         assert merged(base, local, remote) == (local, ("a",))
+
+    def test_of_two(self) -> None:
+        """An object that has something of two others is neither for certain."""
+        one, other, between = {"n": 1, "c": "x"}, {"n": 2, "c": "y"}, {"n": 3}
+        local = [{"n": 1, "c": "y"}, between]
+        remote = [{**one, "d": 1}, between, other]
+        assert merged([one, between, other], local, remote) == (local, ("a",))
 
 
 class TestSets:

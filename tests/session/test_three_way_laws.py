@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -160,13 +160,13 @@ GONE = object()
 replacements = values | st.just(GONE)
 
 
-def paths(document: Any, above: Path = ()) -> Iterator[Path]:
+def key_paths(document: Any, above: Path = ()) -> Iterator[Path]:
     """Give the path of each key in *document*, and of one in each object that is not there yet."""
     if isinstance(document, dict):
         yield (*above, "new")
         for key, value in document.items():
             yield (*above, key)
-            yield from paths(value, (*above, key))
+            yield from key_paths(value, (*above, key))
 
 
 def edited(document: Any, edits: Collection[Edit]) -> Any:
@@ -194,7 +194,7 @@ def edits_apart(draw: st.DrawFn) -> tuple[Document, list[Edit], list[Edit]]:
     """Give an object, and edits of two sides, each at a path of its own."""
     document = draw(flat_objects | narrow_objects)
     taken: list[Path] = []
-    for path in draw(st.permutations(sorted({*paths(document)}))):
+    for path in draw(st.permutations(sorted({*key_paths(document)}))):
         if all(are_apart(path, other) for other in taken):
             taken.append(path)
     edits = [(path, draw(replacements)) for path in taken]
@@ -221,9 +221,9 @@ class TestObjectsEditedApart:
         base, ours, theirs = case
         local, first = edited(base, ours), edited(base, theirs)
         second = data.draw(flat_objects | st.just(first).flatmap(any_edit))
-        once = three_way(base, local, second)
+        once = three_way(base, local, second, prefer="remote")
         between = three_way(base, local, first)
-        twice = three_way(first, between.document, second)
+        twice = three_way(first, between.document, second, prefer="remote")
         assert same(once.document, twice.document)
         assert once.clashes == twice.clashes
 
@@ -231,12 +231,18 @@ class TestObjectsEditedApart:
 @st.composite
 def any_edit(draw: st.DrawFn, document: Document) -> Document:
     """Give *document* after an edit."""
-    path = draw(st.sampled_from(sorted({*paths(document)})))
-    return edited(document, [(path, draw(replacements))])
+    path = draw(st.sampled_from(sorted({*key_paths(document)})))
+    result: Document = edited(document, [(path, draw(replacements))])
+    return result
 
 
 #: Where in a list something is done: to which item, or before which one.
 Place = tuple[str, int]
+
+
+def places(size: int) -> list[Place]:
+    """Return all places in a list of that size, in order."""
+    return [place for n in range(size + 1) for place in (("before", n), ("at", n))][:-1]
 
 
 @st.composite
@@ -247,10 +253,9 @@ def places_apart(draw: st.DrawFn, sides: int, between: int) -> tuple[int, list[l
     No two sides have the same place, and *between* items are between two places of any side.
     """
     size = draw(st.integers(0, 12))
-    places = [place for n in range(size + 1) for place in (("before", n), ("at", n))][:-1]
     taken: list[list[Place]] = [[] for _ in range(sides)]
     last = [-9.0] * sides
-    for place in places:
+    for place in places(size):
         at = place[1] + (0.5 if place[0] == "at" else 0)
         free = [side for side in range(sides) if at - last[side] >= between + 1]
         side = draw(st.sampled_from([None, *free]))
@@ -303,10 +308,10 @@ class TestListsEditedApart:
     @given(data=st.data())
     def test_both(self, item: Callable[[int], Any], data: st.DataObject) -> None:
         """Items come, go and are replaced on both sides, next to each other, too."""
-        size, places = data.draw(places_apart(2, between=1))
+        size, taken = data.draw(places_apart(2, between=1))
         base = [item(n) for n in range(size)]
         ours, theirs = (
-            draw_edits(data, each, item, 100 * side) for side, each in enumerate(places, 1)
+            draw_edits(data, each, item, 100 * side) for side, each in enumerate(taken, 1)
         )
         local, remote = items_edited(base, ours), items_edited(base, theirs)
         found = three_way({"a": base}, {"a": local}, {"a": remote})
@@ -319,44 +324,40 @@ class TestListsEditedApart:
         base = [item(n) for n in range(size)]
         origin = data.draw(st.integers(0, size - 1))
         far = [n for n in range(size + 1) if n <= origin - 2 or n >= origin + 3]
-        goal = data.draw(st.sampled_from(far)) if far else 0
-        ours = {("at", origin): GONE, ("before", goal): base[origin]}
+        ours = {("at", origin): GONE, ("before", data.draw(st.sampled_from(far))): base[origin]}
         beside = {*ours, ("before", origin), ("before", origin + 1)}
-        places = [
-            (kind, n) for n in range(size) for kind in ("at", "before") if (kind, n) not in beside
-        ]
-        theirs = draw_edits(data, [data.draw(st.sampled_from(places))], item, 100)
+        place = data.draw(st.sampled_from([each for each in places(size) if each not in beside]))
+        theirs = draw_edits(data, [place], item, 100)
         sides = {"a": base}, {"a": items_edited(base, ours)}, {"a": items_edited(base, theirs)}
-        expected = (
-            {"a": items_edited(base, {**ours, **theirs})} if far else three_way(*sides).document
-        )
-        assert three_way(*sides) == Merged(expected)
+        assert three_way(*sides) == Merged({"a": items_edited(base, {**ours, **theirs})})
 
     @given(data=st.data())
     def test_three_rounds(self, item: Callable[[int], Any], data: st.DataObject) -> None:
-        """The merge with a first version is merged with a second one, which edited another place."""
-        size, (mine, first, second) = data.draw(places_apart(3, between=1))
-        everything = [*mine, *first, *second]
+        """What was merged is merged with the next version, which was edited at another place."""
+        size, (taken,) = data.draw(places_apart(1, between=1))
         base = [item(n) for n in range(size)]
+        sides = [data.draw(st.integers(0, 2)) for _ in taken]
         ours, theirs, later = (
-            draw_edits(data, each, item, 100 * side)
-            for side, each in enumerate((mine, first, second), 1)
+            draw_edits(
+                data,
+                [place for place, whose in zip(taken, sides, strict=True) if whose == side],
+                item,
+                100 * (side + 1),
+            )
+            for side in range(3)
         )
-        assert len({*everything}) == len(everything)
         local = {"a": items_edited(base, ours)}
-        one = {"a": items_edited(base, theirs)}
-        two = {"a": items_edited(base, {**theirs, **later})}
-        between = three_way({"a": base}, local, one).document
-        found = three_way(one, between, two)
-        if not found.clashes:
-            event("merged")
-            assert found.document == {"a": items_edited(base, {**ours, **theirs, **later})}
+        first = {"a": items_edited(base, theirs)}
+        second = {"a": items_edited(base, {**theirs, **later})}
+        between = three_way({"a": base}, local, first).document
+        found = three_way(first, between, second)
+        assert found == Merged({"a": items_edited(base, {**ours, **theirs, **later})})
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=8), st.integers(0, 8))
 def test_keys_of_items(changed: list[tuple[bool, bool]], new: int) -> None:
     """Sides that change different keys of the items of a list, many or all, are made one."""
-    base = [{"n": n, "x": "x", "y": "y"} for n in range(len(changed))]
+    base = [{"n": n, "x": "x", "y": "y"} for n, _ in enumerate(changed, 1)]
     local = [
         item | {"x": "z"} if ours else item for item, (ours, _) in zip(base, changed, strict=True)
     ]
@@ -405,3 +406,108 @@ def test_order(
         assert sorted(result) == sorted(kept | ({*local, *remote} - {*base}))
         for side in (local, remote):
             assert [n for n in side if n in result] == [n for n in result if n in side]
+
+
+@given(st.integers(0, 6).flatmap(lambda size: st.permutations(range(size))), lists_of_one(10))
+def test_moves(local: list[int], theirs: Callable[[list[int]], list[int]]) -> None:
+    """What one side moved is in its order, without what the other removed, and with what is new."""
+    base = sorted(local)
+    remote = theirs(base)
+    found = three_way({"a": base}, {"a": local}, {"a": remote})
+    result = found.document["a"]
+    event("clashes" if found.clashes else "merged")
+    if not found.clashes:
+        assert [n for n in result if n in base] == [n for n in local if n in remote]
+        assert sorted(n for n in result if n not in base) == sorted({*remote} - {*base})
+
+
+# -- Copies and size ---------------------------------------------------------------------------
+
+
+@given(*[st.lists(st.sampled_from("ab"), max_size=6)] * 3)
+def test_copies(base: list[str], local: list[str], remote: list[str]) -> None:
+    """Of equal items, as many come and go as on both sides: at least as many as on one of them."""
+    found = three_way({"a": base}, {"a": local}, {"a": remote})
+    event("clashes" if found.clashes else "merged")
+    if not found.clashes and local != remote:
+        for value in "ab":
+            before, here, there = (each.count(value) for each in (base, local, remote))
+            bounds = sorted([here - before, there - before, here + there - 2 * before])
+            change = found.document["a"].count(value) - before
+            if (here - before) * (there - before) > 0:
+                assert bounds[0] <= change <= bounds[2]
+            else:
+                assert change == here + there - 2 * before
+
+
+class Text(str):
+    """A text that counts how often texts are compared."""
+
+    __slots__ = ()
+    compared: ClassVar[int] = 0
+
+    def __eq__(self, other: object) -> bool:
+        Text.compared += 1
+        return super().__eq__(other)
+
+    __hash__ = str.__hash__
+
+
+@pytest.mark.parametrize("item", [Text, lambda _: Text("x"), lambda n: Text(n % 7)])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda items, n: items.insert(n, Text("new")),
+        lambda items, n: items.__setitem__(n, Text(f"new {n}")),
+        lambda items, n: items.pop(n),
+        lambda items, n: items.insert(n // 2, items.pop(n)),
+        lambda items, n: items.__setitem__(slice(n, None), reversed(items[n:])),
+    ],
+)
+def test_size(item: Callable[[int], Text], edit: Callable[[list[Text], int], None]) -> None:
+    """Lists of many items take time in proportion to them, whatever they hold."""
+    size = 10_000
+    base = [item(n) for n in range(size)]
+    local, remote = list(base), list(base)
+    edit(local, 10)
+    edit(remote, size - 10)
+    Text.compared = 0
+    three_way({"a": base}, {"a": local}, {"a": remote})
+    assert Text.compared < 50 * size
+
+
+# -- Real documents ----------------------------------------------------------------------------
+
+
+def all_paths(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Give the path of each value in *value*, in objects and in lists."""
+    if isinstance(value, (dict, list)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield (*above, key)
+            yield from all_paths(item, (*above, key))
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        *real("search-config-v2", search_config()),
+        *real("translations-models", translation_models()),
+    ],
+)
+def test_real_documents(documents: list[Document]) -> None:
+    """Two edits of different values, in lists or not, are both there; few are in doubt."""
+    chance = random.Random(1)
+    clashing = 0
+    for base in documents:
+        ours, theirs = chance.sample(list(all_paths(base)), 2)
+        while not are_apart(ours, theirs):
+            ours, theirs = chance.sample(list(all_paths(base)), 2)
+        edits = [(ours, "ours"), (theirs, "theirs")]
+        local, remote = (edited(base, [each]) for each in edits)
+        found = three_way(base, local, remote)
+        if found.clashes:
+            clashing += 1
+            assert any(isinstance(key, int) for key in (*ours, *theirs))
+        else:
+            assert found.document == edited(base, edits)
+    assert clashing < len(documents) / 20
