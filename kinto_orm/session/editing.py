@@ -159,8 +159,8 @@ class Editing(Committing):
         changed, to something different, is refused.
 
         Raises:
-            InvalidRequest: If both have changed the same, if they are of different classes, or if it
-                is to be deleted here, or was loaded under another id.  Nothing is changed.
+            InvalidRequest: If both have changed the same, if they are of different classes, if it
+                is to be deleted here, or if it was loaded under another id.  Nothing is changed.
             ValidationError: If the changes do not fit the class.  Nothing is changed.
             InvalidId: If Kinto does not take its id.
         """
