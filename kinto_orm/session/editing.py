@@ -162,8 +162,8 @@ class Editing(Committing):
         changed, to something different, is refused.
 
         Raises:
-            InvalidRequest: If both have changed the same, if they are of different classes, or if
-                the record is to be deleted.  Nothing is changed.
+            InvalidRequest: If both have changed the same, if they are of different classes, if it
+                is to be deleted here, or if it was loaded under another id.  Nothing is changed.
             ValidationError: If the changes do not fit the class.  Nothing is changed.
             InvalidId: If Kinto does not take its id.
         """
@@ -173,7 +173,7 @@ class Editing(Committing):
         entry = self._known.find(key)
         if entry is None:
             copy = self._copied(record)
-            self._known.put(Entry(key, copy, loaded_of(copy)))
+            self._take_in(key, copy)
             return copy
         self._check_mergeable(entry, record)
         self._put_over(entry, record)

@@ -146,11 +146,7 @@ class IdentityMap:
         """
         record, key = entry.record, entry.key
         if (known := self.of(record)) is not None and known.key != key:
-            msg = (
-                f"{type(record).__name__} {known.key} was given the id {key.id!r}: an id cannot be"
-                " changed. Add a new record and delete this one"
-            )
-            raise InvalidRequest(msg)
+            raise InvalidRequest(renamed(record, known.key))
         if key in self._by_key and self._by_key[key].record is not record:
             msg = (
                 f"{type(record).__name__} {key}: the session has another object for this record."
@@ -169,3 +165,11 @@ class IdentityMap:
         """Forget all records."""
         self._by_key.clear()
         self._by_object.clear()
+
+
+def renamed(record: Record, key: Key) -> str:
+    """Return the message that *record*, which is the one under *key*, has another id now."""
+    return (
+        f"{type(record).__name__} {key} was given the id {record.id!r}: an id cannot be changed."
+        " Add a new record and delete this one"
+    )

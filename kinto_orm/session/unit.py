@@ -22,7 +22,7 @@ from kinto_orm.models.records import Record
 from kinto_orm.patch_type import PatchType, checked_kind
 from kinto_orm.session.changes import Change, Write
 from kinto_orm.session.exclusive import Exclusive
-from kinto_orm.session.identity import Entry, IdentityMap, Key
+from kinto_orm.session.identity import Entry, IdentityMap, Key, renamed
 from kinto_orm.session.results import EFFECTS, Fate, Outcome
 from kinto_orm.session.snapshots import adopt, is_dirty, loaded_of, target_of
 
@@ -97,14 +97,23 @@ class UnitOfWork:
 
         Raises:
             InvalidId: If Kinto does not take its id.
-            InvalidRequest: If the session has another object for the same record.
+            InvalidRequest: If the session has another object for the same record, or if it was
+                loaded under another id.
             TypeError: If its class has no collection.
         """
         key, entry = self._key(type(record), record.id), self._known.of(record)
         if entry is None or entry.key != key:
-            entry = Entry(key, record, loaded_of(record))
-            self._known.put(entry)
+            entry = self._take_in(key, record)
         entry.want()
+
+    def _take_in(self, key: Key, record: Record) -> Entry:
+        """Have *record* in the session, as it is."""
+        loaded = loaded_of(record)
+        if loaded is not None and loaded.get("id") != record.id:
+            raise InvalidRequest(renamed(record, Key(key.bucket, key.collection, loaded["id"])))
+        entry = Entry(key, record, loaded)
+        self._known.put(entry)
+        return entry
 
     def add_all(self, records: Iterable[Record]) -> None:
         """Have all *records* written at the next commit."""
@@ -201,11 +210,7 @@ class UnitOfWork:
     def _check_id(self, entry: Entry) -> None:
         record = entry.record
         if record.id != entry.key.id:
-            msg = (
-                f"{type(record).__name__} {entry.key} was given the id {record.id!r}: an id cannot"
-                " be changed. Add a new record and delete this one"
-            )
-            raise InvalidRequest(msg)
+            raise InvalidRequest(renamed(record, entry.key))
 
     def _check_whole(self, entry: Entry) -> None:
         """Refuse to create a record of which only a part is known."""

@@ -256,6 +256,25 @@ class TestRollback:
         session.rollback()
         assert post.author == "ann"
 
+    def test_while_a_query_is_read(self, app: App) -> None:
+        """Whoever goes through a query can undo what he does to its records."""
+        app.create([{"id": each, "title": each} for each in "abc"])
+        session = app.session()
+
+        async def awaiting() -> None:
+            async for todo in session._inner.query(Todo).page_size(1):
+                todo.title = "changed"
+                session._inner.rollback(todo)
+
+        if app.awaiting:
+            app.run(awaiting())
+        else:
+            for todo in session._inner.query(Todo).page_size(1):
+                todo.title = "changed"
+                session.rollback(todo)
+        assert session.dirty == ()
+        assert len(session.query(Todo).all()) == 3
+
     def test_not_in_the_session(self, app: App) -> None:
         """A record that is not in the session is refused, and nothing is undone."""
         app.create([MILK])
@@ -698,6 +717,18 @@ class TestMerge:
         session.delete(session.get_one(Todo, "milk"))
         with pytest.raises(InvalidRequest, match=r"is to be deleted here: add\(\) it first"):
             session.merge(milk)
+
+    def test_another_id(self, app: App) -> None:
+        """A loaded record that was given another id is not taken for that one."""
+        app.create([MILK])
+        milk = app.session().get_one(Todo, "milk")
+        milk.id = "other"
+        session = app.session()
+        for take in (session.merge, session.add):
+            with pytest.raises(InvalidRequest, match="todos/milk was given the id 'other'"):
+                take(milk)
+        assert milk not in session
+        assert session.commit().requests == 0
 
     def test_what_does_not_fit(self, app: App) -> None:
         """Values that the class does not allow are refused, and nothing is changed."""
