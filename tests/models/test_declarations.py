@@ -15,8 +15,8 @@ import pytest
 from apps import App
 from kinto_orm import Embedded, EmbeddedRecord, Field, Record, ValidationError, embedded, field
 from kinto_orm.exceptions import UnsendableValue
-from kinto_orm.session.identity import Key
 from kinto_orm.session.changes import Change
+from kinto_orm.session.identity import Key
 from kinto_orm.session.planning import check
 from kinto_orm.session.snapshots import is_dirty
 

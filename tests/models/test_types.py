@@ -27,8 +27,8 @@ from kinto_orm import (
     field,
 )
 from kinto_orm.exceptions import UnsendableValue
-from kinto_orm.session.identity import Key
 from kinto_orm.session.changes import Change
+from kinto_orm.session.identity import Key
 from kinto_orm.session.planning import check
 from kinto_orm.session.snapshots import is_dirty
 
