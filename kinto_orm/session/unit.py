@@ -23,6 +23,7 @@ from kinto_orm.models.records import Record
 from kinto_orm.patch_type import PatchType
 from kinto_orm.session.exclusive import Exclusive
 from kinto_orm.session.identity import Entry, IdentityMap, Key
+from kinto_orm.session.observing import Counting
 from kinto_orm.session.planning import Change, Plan, Write
 from kinto_orm.session.results import Fate, Outcome
 from kinto_orm.session.snapshots import adopt, is_dirty, target_of
@@ -44,7 +45,7 @@ class UnitOfWork:
 
     def __init__(self, client: Any, patch: type[PatchType]) -> None:
         self.client = client
-        self._port: Any = client._port
+        self._port: Any = Counting(client._port)
         self._guard = Exclusive()
         self._patch = patch
         self._known = IdentityMap()
@@ -59,6 +60,17 @@ class UnitOfWork:
         """Return *program* with what goes around each."""
         governed: Generator[Any, Any, Any] = self.client._governed(program)
         return governed
+
+    @property
+    def request_count(self) -> int:
+        """
+        Return how many HTTP requests the session has made, those of its queries included.
+
+        Each attempt counts, and a batch is one.  A page that is asked for while the one before is
+        used counts from then on.
+        """
+        count: int = self._port.count
+        return count
 
     # -- What is in it -------------------------------------------------------------------------
 
