@@ -140,14 +140,14 @@ class Attempts:
         if policy.attempts == 1:
             return False
         if self.made == policy.attempts:
-            self._give_up(request, outcome, "as often as it may be")
+            self._give_up(request, outcome)
             return False
         delay = _delay(outcome, policy, self.made)
         now: float = yield Now()
         self._began = now if self._began is None else self._began
         too_late = now + delay - self._began > policy.budget
         if too_late or delay > max(policy.longest, policy.fixed or 0):
-            self._give_up(request, outcome, f"and the next pause, of {delay:.1f} s, is too long")
+            self._give_up(request, outcome, f", since a pause of {delay:.1f} s is too long")
             return False
         logger.info(
             "%s %s: %s; attempt %d of %d in %.1f s",
@@ -162,9 +162,9 @@ class Attempts:
         self.made += 1
         return True
 
-    def _give_up(self, request: Request, outcome: Response | KintoException, why: str) -> None:
+    def _give_up(self, request: Request, outcome: Response | KintoException, why: str = "") -> None:
         what = f"{request.method} {request.path}: {named(outcome)}"
-        logger.warning("%s; given up: it was tried %d times, %s", what, self.made, why)
+        logger.warning("%s; given up after attempt %d%s", what, self.made, why)
 
 
 def named(outcome: Response | KintoException) -> str:

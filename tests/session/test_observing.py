@@ -56,7 +56,7 @@ class TestRequestCount:
             assert session.request_count == len(proxy.requests) > 4
 
     def test_each_session_counts_its_own(self, app: App) -> None:
-        """What another session of the same client sends is not counted, nor what the client does."""
+        """What another session of the same client sends is not counted, nor what that does."""
         app.create([{"id": "t", "title": "a"}])
         client = app.client()
         one, other = app.session(client), app.session(client)
