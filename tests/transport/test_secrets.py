@@ -98,6 +98,7 @@ def test_text(driver: Driver, proxy: FaultProxy, auth: Any, header: str) -> None
     with pytest.raises(KintoException) as caught:
         client.server_info()
     assert is_clean(told(caught.value))
+    assert caught.value.response is not None
     assert caught.value.response.body == f"<pre>Authorization: {struck(header)}</pre>"
 
 
