@@ -14,9 +14,9 @@ import kinto_orm
 
 #: What few programs need, and takes long to load.
 LATER = (
-    "aiohttp", "asyncio", "http.server", "jsonschema", "kinto", "kinto_orm.embedded",
-    "kinto_orm.ensuring", "kinto_orm.models.schema", "kinto_orm.transport.awaiting",
-    "kinto_orm.transport.login", "rich", "waitress", "webbrowser",
+    "aiohttp", "asyncio", "http.server", "jsonschema", "kinto", "kinto_orm.cli.progress",
+    "kinto_orm.embedded", "kinto_orm.ensuring", "kinto_orm.models.schema", "kinto_orm.testing",
+    "kinto_orm.transport.awaiting", "kinto_orm.transport.login", "rich", "waitress", "webbrowser",
 )  # fmt: skip
 
 

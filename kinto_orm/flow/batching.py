@@ -22,6 +22,8 @@ at fault stands alone, so that the others do not suffer for it.
 
 from __future__ import annotations
 
+import logging
+
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
@@ -39,6 +41,8 @@ from kinto_orm.flow.recovering import MERGE_PATCH
 from kinto_orm.flow.refusals import existing_of, response_error
 from kinto_orm.flow.retrying import RetryPolicy
 
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 #: How long to go on after a 409: other writers may keep a collection busy for a while.
 PATIENCE = RetryPolicy(attempts=12, first=0.05, longest=2.0)
@@ -283,8 +287,13 @@ def settled(
             index for index in undone[: last + 1] if not isinstance(answers[index], UnsendableValue)
         ]
         if attempt < patience.attempts:
-            yield Sleep(patience.pause(attempt))
+            delay = patience.pause(attempt)
+            logger.info("a 409 undid %d requests; they are repeated in %.1f s", len(undone), delay)
+            yield Sleep(delay)
         else:
+            logger.warning(
+                "a 409 undid %d requests; given up: they were tried %d times", len(undone), attempt
+            )
             answers.update(dict.fromkeys(undone, now[last]))
             break
     return [answers[index] for index in range(len(requests))]

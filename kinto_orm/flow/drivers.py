@@ -36,9 +36,9 @@ _Answer: TypeAlias = tuple[Any, BaseException | None]
 
 
 class Ahead(Protocol):
-    """A port that can begin a step before somebody waits for it.  Not each port has to."""
+    """A port that can begin a request before somebody waits for it.  Not each port has to."""
 
-    def begin(self, step: Step) -> Any:
+    def begin(self, step: Request) -> Any:
         """
         Begin to make *step*.
 
@@ -285,7 +285,7 @@ class _Coming:
             self._step = next(flow)
         except BaseException as error:  # noqa: BLE001 (raised when its turn comes)
             self._error = error
-        begin: Callable[[Step], Any] = getattr(port, "begin", lambda _: None)
+        begin: Callable[[Request], Any] = getattr(port, "begin", lambda _: None)
         self.underway: Any = begin(self._step) if isinstance(self._step, Request) else None
 
     def step(self) -> Any:

@@ -7,7 +7,7 @@ from http.client import responses
 from json import dumps
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeAlias, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from attrs import field, frozen
 
@@ -129,9 +129,28 @@ class Request:
         return self.method not in ("GET", "HEAD")
 
     @property
+    def parts(self) -> tuple[Request, ...]:
+        """Return the requests that a batch is made of; none if it is not a batch."""
+        if self.path != "/batch" or not isinstance(self.body, Mapping):
+            return ()
+        return tuple(_part(entry) for entry in self.body.get("requests", ()))
+
+    @property
     def path_url(self) -> str:
         """Return the path with the query string, as the requests of *requests* have it."""
         return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
+
+
+def _part(entry: Mapping[str, Any]) -> Request:
+    """Return the request that an *entry* of a batch stands for."""
+    path, _, query = str(entry.get("path", "")).partition("?")
+    return Request(
+        str(entry.get("method", "GET")),
+        path,
+        parse_qsl(query, keep_blank_values=True),
+        Headers(entry.get("headers", {}).items()),
+        entry.get("body"),
+    )
 
 
 @frozen

@@ -16,6 +16,7 @@ A look that fails counts as an attempt.
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 
@@ -39,6 +40,8 @@ from kinto_orm.flow.around import around
 from kinto_orm.flow.messages import Now, Program, Request, Response, Sleep, Step
 from kinto_orm.flow.recovering import can_be_found_out, found_out
 
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -126,20 +129,47 @@ class Attempts:
     made: int = 1
     _began: float | None = None
 
-    def paused(self, outcome: Response | KintoException) -> Program[bool]:
-        """Pause after *outcome*, if there may be another attempt; tell whether there may."""
+    def paused(self, request: Request, outcome: Response | KintoException) -> Program[bool]:
+        """
+        Pause after *outcome* of *request*, if there may be another attempt.
+
+        Returns:
+            Whether there may.
+        """
         policy = self.policy
+        if policy.attempts == 1:
+            return False
         if self.made == policy.attempts:
+            self._give_up(request, outcome)
             return False
         delay = _delay(outcome, policy, self.made)
         now: float = yield Now()
         self._began = now if self._began is None else self._began
         too_late = now + delay - self._began > policy.budget
         if too_late or delay > max(policy.longest, policy.fixed or 0):
+            self._give_up(request, outcome, f", since a pause of {delay:.1f} s is too long")
             return False
+        logger.info(
+            "%s %s: %s; attempt %d of %d in %.1f s",
+            request.method,
+            request.path,
+            named(outcome),
+            self.made + 1,
+            policy.attempts,
+            delay,
+        )
         yield Sleep(delay)
         self.made += 1
         return True
+
+    def _give_up(self, request: Request, outcome: Response | KintoException, why: str = "") -> None:
+        what = f"{request.method} {request.path}: {named(outcome)}"
+        logger.warning("%s; given up after attempt %d%s", what, self.made, why)
+
+
+def named(outcome: Response | KintoException) -> str:
+    """Return what *outcome* is called in logs, which do not have what a server says."""
+    return str(outcome.status) if isinstance(outcome, Response) else type(outcome).__name__
 
 
 def _persist(request: Request, policy: RetryPolicy, pacing: Pacing) -> Program[Response]:
@@ -153,6 +183,12 @@ def _persist(request: Request, policy: RetryPolicy, pacing: Pacing) -> Program[R
             try:
                 outcome = yield from _looked_up(request, policy, pacing)
             except OutcomeUnknown:
+                logger.warning(
+                    "%s %s: %s; it is not known whether it was applied",
+                    request.method,
+                    request.path,
+                    named(lost),
+                )
                 return _given_up(lost)
             except KintoException:
                 outcome = lost
@@ -164,7 +200,7 @@ def _persist(request: Request, policy: RetryPolicy, pacing: Pacing) -> Program[R
         lost = outcome if is_lost(request, outcome) else None
         if lost is None and not _harmless(request, outcome):
             return _given_up(outcome)
-        if not (yield from attempts.paused(outcome)):
+        if not (yield from attempts.paused(request, outcome)):
             return _given_up(outcome)
 
 
@@ -204,6 +240,7 @@ def _tried(request: Request, policy: RetryPolicy, pacing: Pacing) -> Program[Out
     if "backoff" in response.headers:
         yield from _slow_down(response, pacing)
     if (alert := response.headers.get("alert")) is not None and alert not in pacing.alerts:
+        logger.warning("the server says: %s", alert)
         pacing.alerts.append(alert)
     return response
 
@@ -285,6 +322,7 @@ def _slow_down(response: Response, pacing: Pacing) -> Program[None]:
     except ValueError:
         return
     if 0 < seconds < math.inf:
+        logger.info("the server asks for a pause of %.1f s (Backoff)", seconds)
         now: float = yield Now()
         pacing.until = now + seconds
 

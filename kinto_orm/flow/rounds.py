@@ -155,7 +155,7 @@ def certain(requests: Sequence[Request], limit: int, policy: RetryPolicy) -> Pro
     answers = yield from settled(requests, patience)
     attempts = Attempts(policy)
     doubtful = _doubtful(requests, answers, range(len(requests)))
-    while doubtful and (yield from attempts.paused(answers[doubtful[0]])):
+    while doubtful and (yield from attempts.paused(requests[doubtful[0]], answers[doubtful[0]])):
         unknown = yield from _looked_up(requests, answers, doubtful, limit)
         again = [index for index in doubtful if index in unknown and unknown[index] is None]
         for group in [again] if attempts.made == 2 and again else [[index] for index in again]:

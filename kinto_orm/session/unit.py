@@ -23,6 +23,7 @@ from kinto_orm.patch_type import PatchType, checked_kind
 from kinto_orm.session.changes import Change, Write
 from kinto_orm.session.exclusive import Exclusive
 from kinto_orm.session.identity import Entry, IdentityMap, Key, renamed
+from kinto_orm.session.observing import Counting
 from kinto_orm.session.results import EFFECTS, Fate, Outcome
 from kinto_orm.session.snapshots import adopt, is_dirty, loaded_of, target_of
 
@@ -43,7 +44,7 @@ class UnitOfWork:
 
     def __init__(self, client: Any, patch: type[PatchType]) -> None:
         self.client = client
-        self._port: Any = client._port
+        self._port: Any = Counting(client._port)
         self._guard = Exclusive()
         self._patch = checked_kind(patch)
         self._known = IdentityMap()
@@ -60,6 +61,17 @@ class UnitOfWork:
         """Return *program* with what goes around each."""
         governed: Generator[Any, Any, Any] = self.client._governed(program)
         return governed
+
+    @property
+    def request_count(self) -> int:
+        """
+        Return how many HTTP requests the session has made, those of its queries included.
+
+        Each attempt counts, and a batch is one.  A page that is asked for while the one before is
+        used counts from then on.
+        """
+        count: int = self._port.count
+        return count
 
     # -- What is in it -------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import inspect
 import logging
 import time
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ from kinto_orm.flow.messages import Call, Now, Request, Response, Sleep, Step, W
 from kinto_orm.transport.auth import Credentials, TokenAuth, _Anonymous, signed_headers, signer
 from kinto_orm.transport.files import Sink
 from kinto_orm.transport.forms import BLOCK, Parts, opened
+from kinto_orm.transport.journal import Exchange
+from kinto_orm.transport.secrets import concealed
 from kinto_orm.transport.wire import Outgoing, Server, Timeout, incoming, refuse_unsendable
 
 
@@ -49,6 +51,7 @@ class Awaiting:
             stays open.  If omitted, one of its own, which `close` closes.
         connections: How many there are at most at the same time, in a session of its own.  Some
             systems let a process open no more than 256 files.
+        watchers: Who is told of each request before it is sent.
     """
 
     server: Server
@@ -56,6 +59,7 @@ class Awaiting:
     timeout: Timeout = field(factory=Timeout)
     session: aiohttp.ClientSession | None = field(default=None, repr=False)
     connections: int = 200
+    watchers: list[Callable[[Request], object]] = field(factory=list, init=False, repr=False)
     _http: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
     _begun: set[asyncio.Task[Any]] = field(factory=set, init=False, repr=False)
@@ -79,6 +83,7 @@ class Awaiting:
             UnsendableValue: If its body cannot be sent.
         """
         if isinstance(step, Request):
+            self._announce(step)
             return await self._send(step)
         if isinstance(step, Sleep):
             return await asyncio.sleep(step.seconds)
@@ -90,9 +95,10 @@ class Awaiting:
         assert isinstance(step, Now)
         return time.monotonic()
 
-    def begin(self, step: Step) -> asyncio.Task[Any]:
+    def begin(self, step: Request) -> asyncio.Task[Any]:
         """Begin to make *step* in another task."""
-        task = asyncio.ensure_future(self.perform(step))
+        self._announce(step)
+        task = asyncio.ensure_future(self._send(step))
         self._begun.add(task)
         task.add_done_callback(self._ended)
         return task
@@ -113,7 +119,18 @@ class Awaiting:
         if http is not None and http is not self.session:
             await http.close()
 
+    def _announce(self, request: Request) -> None:
+        for watch in self.watchers:
+            watch(request)
+
     async def _send(self, request: Request) -> Response:
+        if not logger.isEnabledFor(logging.DEBUG):
+            return await self._answered(request)
+        with Exchange(logger, request) as exchange:
+            exchange.response = await self._answered(request)
+        return exchange.response
+
+    async def _answered(self, request: Request) -> Response:
         out = self.server.outgoing(request)
         http = self._opened()
         if out.foreign:
@@ -126,15 +143,12 @@ class Awaiting:
         if out.form is None:
             # As a file, since of many bytes aiohttp warns.
             data = None if out.body is None else BytesIO(out.body)
-            response = await self._exchanged(http, request, out, data, way)
-        else:
-            # The file is opened here, outside of what is translated: it is the caller's.
-            with opened(out.form) as parts:
-                out.headers["Content-Type"] = parts.content_type
-                out.headers["Content-Length"] = str(parts.len)
-                response = await self._exchanged(http, request, out, _blocks(parts), way)
-        logger.debug("%s %s: %s", request.method, request.path, response.status)
-        return response
+            return await self._exchanged(http, request, out, data, way)
+        # The file is opened here, outside of what is translated: it is the caller's.
+        with opened(out.form) as parts:
+            out.headers["Content-Type"] = parts.content_type
+            out.headers["Content-Length"] = str(parts.len)
+            return await self._exchanged(http, request, out, _blocks(parts), way)
 
     async def _exchanged(
         self,
@@ -158,7 +172,9 @@ class Awaiting:
             raise _translated(request, error) from error
         if saved is not None:
             return Response(200, saved)
-        return incoming(request, reply.status, reply.headers.items(), body)
+        sent = reply.request_info.headers
+        headers, body = concealed(reply.status, reply.headers.items(), body, sent)
+        return incoming(request, reply.status, headers, body)
 
     async def _signed(self, request: Request, out: Outgoing) -> dict[str, str]:
         sign = self._sign

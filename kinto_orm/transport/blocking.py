@@ -6,6 +6,7 @@ import inspect
 import logging
 import time
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from http.cookiejar import DefaultCookiePolicy
 from threading import Thread
@@ -22,6 +23,8 @@ from kinto_orm.flow.messages import Call, Now, Request, Response, Sleep, Step, W
 from kinto_orm.transport.auth import Credentials, signer
 from kinto_orm.transport.files import Sink
 from kinto_orm.transport.forms import opened
+from kinto_orm.transport.journal import Exchange
+from kinto_orm.transport.secrets import concealed
 from kinto_orm.transport.wire import Outgoing, Server, Timeout, incoming, refuse_unsendable
 
 
@@ -44,12 +47,14 @@ class Blocking:
         timeout: How long to wait for a connection, and for an answer.
         session: A session of *requests* to use, with its proxies, certificates and adapters; it
             stays open.  If omitted, one of its own, which `close` closes.
+        watchers: Who is told of each request before it is sent.
     """
 
     server: Server
     credentials: Credentials = field(default=None, repr=False)
     timeout: Timeout = field(factory=Timeout)
     session: requests.Session | None = field(default=None, repr=False)
+    watchers: list[Callable[[Request], object]] = field(factory=list, init=False, repr=False)
     _http: Any = field(init=False, repr=False)
     _sign: Any = field(init=False, repr=False)
 
@@ -81,6 +86,7 @@ class Blocking:
             UnsendableValue: If its body cannot be sent.
         """
         if isinstance(step, Request):
+            self._announce(step)
             return self._send(step)
         if isinstance(step, Sleep):
             return time.sleep(step.seconds)
@@ -91,14 +97,15 @@ class Blocking:
         assert isinstance(step, Now)
         return time.monotonic()
 
-    def begin(self, step: Step) -> Future[Any]:
+    def begin(self, step: Request) -> Future[Any]:
         """Begin to make *step* on another thread, which does not keep the process from ending."""
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # From now on it cannot be cancelled, but forgotten.
+        self._announce(step)
 
         def make() -> None:
             try:
-                future.set_result(self.perform(step))
+                future.set_result(self._send(step))
             except BaseException as error:  # noqa: BLE001 (raised where the result is wanted)
                 future.set_exception(error)
 
@@ -110,16 +117,24 @@ class Blocking:
         if self.session is None:
             self._http.close()
 
+    def _announce(self, request: Request) -> None:
+        for watch in self.watchers:
+            watch(request)
+
     def _send(self, request: Request) -> Response:
+        if not logger.isEnabledFor(logging.DEBUG):
+            return self._answered(request)
+        with Exchange(logger, request) as exchange:
+            exchange.response = self._answered(request)
+        return exchange.response
+
+    def _answered(self, request: Request) -> Response:
         out = self.server.outgoing(request)
         if out.form is None:
-            response = self._exchanged(request, out, out.body)
-        else:
-            with opened(out.form) as parts:
-                out.headers["Content-Type"] = parts.content_type
-                response = self._exchanged(request, out, parts)
-        logger.debug("%s %s: %s", request.method, request.path, response.status)
-        return response
+            return self._exchanged(request, out, out.body)
+        with opened(out.form) as parts:
+            out.headers["Content-Type"] = parts.content_type
+            return self._exchanged(request, out, parts)
 
     def _exchanged(self, request: Request, out: Outgoing, data: Any) -> Response:
         session = _without_credentials(self._http) if out.foreign else self._http
@@ -146,7 +161,9 @@ class Blocking:
             raise _translated(request, error) from error
         if saved is not None:
             return Response(200, saved)
-        return incoming(request, reply.status_code, reply.headers.items(), body)
+        status = reply.status_code
+        headers, body = concealed(status, reply.headers.items(), body, prepared.headers)
+        return incoming(request, status, headers, body)
 
 
 def _prepared(

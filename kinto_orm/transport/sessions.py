@@ -254,6 +254,7 @@ class _SessionBase(RawRequests):
         if not isinstance(changes.get("retry", self.retry), RetryPolicy):
             kept["retry_after"] = self.retry_after
         made = type(self)(**{**kept, **changes})
+        made._port.watchers = self._port.watchers  # Who watches, watches it as well.
         if not {"server_url", "auth", "headers"} & changes.keys():
             made.known, made._pacing = self.known, self._pacing
         return made
