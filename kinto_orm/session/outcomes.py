@@ -27,6 +27,7 @@ from kinto_orm.exceptions import (
     NotAttempted,
     NotSent,
     OutcomeUnknown,
+    PreconditionFailed,
     SchemaViolation,
     ServerError,
     TransactionConflict,
@@ -36,13 +37,13 @@ from kinto_orm.exceptions import (
 from kinto_orm.flow.batching import PATIENCE, Answer, settled, together_once
 from kinto_orm.flow.messages import Document, Program, Request, Response, Sleep
 from kinto_orm.flow.refusals import missing_of, response_error, schema_violation
-from kinto_orm.flow.retrying import RetryPolicy
+from kinto_orm.flow.retrying import RetryPolicy, not_explained, stands_in_its_own_way
 from kinto_orm.models.parts import known_part
 from kinto_orm.models.permissions import permitted
 from kinto_orm.session.identity import Key
 from kinto_orm.session.planning import Aim, Change, Plan, Write
 from kinto_orm.session.results import Fate, Outcome
-from kinto_orm.session.snapshots import Stored, agree, clashing
+from kinto_orm.session.snapshots import Stored, agree, clashing, has_kept
 
 
 _DONE: Final = {"create": Fate.CREATED, "update": Fate.UPDATED, "delete": Fate.DELETED}
@@ -120,13 +121,21 @@ def _judged(
         else:
             outcome = judged(write, answer, again=before is not None)
             if outcome is None:
-                left[write] = response_error(write.request, answer)
+                left[write] = _open(write, answer, again=before is not None)
                 continue
         assert outcome is not None
         if outcome.fate is Fate.ERROR and before is not None and _may_be_late(before[write]):
             outcome = _unknown(write, before[write])  # Refused this time: the first may yet come.
         ledger.note(outcome)
     return left
+
+
+def _open(write: Write, answer: Response, *, again: bool) -> KintoException:
+    """Return why *answer* does not say what became of *write*."""
+    error = response_error(write.request, answer)
+    if stands_in_its_own_way(answer) and (again or write.change.earlier):
+        return not_explained(write.request, answer, error)
+    return error
 
 
 def _may_be_late(error: KintoException) -> bool:
@@ -169,7 +178,10 @@ def _met(write: Write, found: Stored | None, *, again: bool) -> Outcome:
         return Outcome(write, fate, found)
     if any(_is(change, found, aim) for aim in change.earlier):
         return Outcome(write, Fate.SUPERSEDED, found)
-    return _conflict(write, found)
+    again = again or bool(change.earlier)
+    if again and _is_kept(change, found):  # Others wrote after it, and something else.
+        return Outcome(write, _DONE[change.action], found)
+    return _conflict(write, found, again=again)
 
 
 def _is(change: Change, found: Stored | None, aim: Aim) -> bool:
@@ -182,6 +194,15 @@ def _is(change: Change, found: Stored | None, aim: Aim) -> bool:
     if not agree(change.record, document, aim.document):
         return False
     return not aim.permissions or permitted(found.permissions, aim.permissions)
+
+
+def _is_kept(change: Change, found: Stored | None) -> bool:
+    """Tell whether what was *found* has all that was to be changed."""
+    if found is None or change.target is None:
+        return False
+    if change.permissions and not permitted(found.permissions, change.permissions):
+        return False
+    return has_kept(found.document, change.base or {}, change.target)
 
 
 def superseding(outcomes: Iterable[Outcome]) -> list[Change]:
@@ -221,7 +242,7 @@ def _recovered(
         sights = yield from looked_up([write.change.key for write in left])
         for write, sight in zip(list(left), sights, strict=True):
             if isinstance(sight, KintoException):
-                ledger.note(_unknown(write, left.pop(write)))
+                ledger.note(_unseen(write, left.pop(write)))
             elif (outcome := seen(write, sight)) is not None:
                 del left[write]
                 ledger.note(outcome)
@@ -243,6 +264,14 @@ def _recovered(
         late = _may_be_late(error)
         ledger.note(_unknown(write, error) if late else _failed(write, _of(write, error)))
     return None
+
+
+def _unseen(write: Write, error: KintoException) -> Outcome:
+    """Return what is known of *write*, which met *error*, when the server cannot be asked."""
+    if isinstance(error, PreconditionFailed) and (response := error.response) is not None:
+        # It was never sent before, and is not applied, whatever the record permits.
+        return _conflict(write, Stored(existing_of(response) or {}), again=False)
+    return _unknown(write, error)
 
 
 def looked_up(keys: Sequence[Key]) -> Program[list[Sight]]:
@@ -279,7 +308,7 @@ def seen(write: Write, found: Stored | None) -> Outcome | None:
 # -- What went wrong ---------------------------------------------------------------------------
 
 
-def _conflict(write: Write, found: Stored | None) -> Outcome:
+def _conflict(write: Write, found: Stored | None, *, again: bool) -> Outcome:
     change = write.change
     remote = None if found is None else found.document
     fields = clashing(change.base or {}, change.target or {}, remote or {})
@@ -293,10 +322,9 @@ def _conflict(write: Write, found: Stored | None) -> Outcome:
         if remote is None
         else "refresh it, make the change again and commit"
     )
-    msg = (
-        f"{type(change.record).__name__} {change.key} {happened}{at}{since}{both}. Nothing was"
-        f" written to it: {remedy}"
-    )
+    written = "It may have been written before that" if again else "Nothing was written to it"
+    name = f"{type(change.record).__name__} {change.key}"
+    msg = f"{name} {happened}{at}{since}{both}. {written}: {remedy}"
     error = Conflict(
         msg,
         record=change.record,

@@ -138,6 +138,12 @@ def clashing(base: Any, local: Any, remote: Any) -> tuple[str, ...]:
     )
 
 
+def has_kept(remote: Any, base: Any, local: Any) -> bool:
+    """Tell whether *remote* has all that *local* changed in *base*, whatever else it has."""
+    apart = changed_paths(local, remote)
+    return not any(_overlaps(path, apart) for path in changed_paths(base, local))
+
+
 def _overlaps(path: str, others: list[str]) -> bool:
     return any(
         path == other or path.startswith(f"{other}.") or other.startswith(f"{path}.")

@@ -179,7 +179,7 @@ class Case:
             yield f"the server never had {remote}"
         elif state.writer == "ours":
             yield f"it meets only itself: {remote}"
-        if wish.target is None or wish.read is not None:
+        if wish.target is None or wish.read is not None or not self._ours(wish.ident):
             return
         # Of a new record, defaults are written as well.
         target = wish.target if wish.base is not None else bare(wish.record.to_document())

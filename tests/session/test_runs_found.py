@@ -1,0 +1,93 @@
+"""What runs under random faults (`runs`) have found, each reduced to what it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from apps import COMBINATIONS, App
+from faults import Ask, FaultProxy, HttpRequest
+from kinto_orm import ConflictError, RetryPolicy
+from session.models import Todo
+
+
+#: Not so patient that a test has to wait.
+HASTY = RetryPolicy(attempts=1, jitter=lambda: 0.0)
+
+on_two = pytest.mark.parametrize("app", COMBINATIONS[1:3], indirect=True)
+
+
+def writes(request: HttpRequest) -> bool:
+    """Tell whether a request that the proxy saw may change something."""
+    return any(method not in ("GET", "HEAD") for method, _ in request.entries)
+
+
+def reads(request: HttpRequest) -> bool:
+    """Tell whether a request that the proxy saw is for records, and changes nothing."""
+    return not writes(request) and "/records" in request.entries[0][1]
+
+
+@on_two
+class TestOthersWroteAfterIt:
+    """An answer is lost, and before the session looks, somebody else changes the record, too."""
+
+    def begun(self, app: App, proxy: FaultProxy, **theirs: Any) -> tuple[Any, Any]:
+        """Change the title of a record; others will change theirs when that is written."""
+        session = app.session(app.client(proxy.url))
+        app.create([{"id": "x", "title": "before", "note": "before"}])
+        todo = session.get_one(Todo, "x")
+        todo.title = "ours"
+
+        def lose(_: HttpRequest, ask: Ask) -> None:
+            ask()
+            app.raw.patch_record(id="x", **theirs)
+
+        proxy.instead(lose, when=writes)
+        return session, todo
+
+    def test_another_field(self, app: App) -> None:
+        """What both wrote is there: it is no conflict, and the session has both."""
+        with FaultProxy(app.server.url) as proxy:
+            session, todo = self.begun(app, proxy, data={"note": "theirs"})
+            result = session.commit()
+            assert result.updated == (todo,)
+            assert (todo.title, todo.note) == ("ours", "theirs")
+            assert app.stored()["x"] == todo.to_document()
+            assert session.plan().writes == ()
+
+    def test_the_same_field(self, app: App) -> None:
+        """Then it is a conflict, which does not claim that nothing was ever written."""
+        with FaultProxy(app.server.url) as proxy:
+            session, todo = self.begun(app, proxy, data={"title": "theirs"})
+            with pytest.raises(ConflictError) as caught:
+                session.commit()
+            (conflict,) = caught.value.result.conflicts
+            assert "It may have been written before that" in str(conflict)
+            assert (conflict.remote or {})["title"] == "theirs"
+            assert session.dirty == (todo,)
+
+    def test_permissions(self, app: App) -> None:
+        """Permissions that others have set anew are not taken for those that were meant."""
+        with FaultProxy(app.server.url) as proxy:
+            session, todo = self.begun(app, proxy, permissions={"read": ["account:bob"]})
+            todo.permissions.read = {"account:ann"}
+            with pytest.raises(ConflictError):
+                session.commit()
+            assert session.dirty == (todo,)
+
+
+@on_two
+def test_a_refusal_that_cannot_be_looked_into(app: App) -> None:
+    """A write that was refused at its first try was not applied, whatever comes afterwards."""
+    with FaultProxy(app.server.url) as proxy:
+        session = app.session(app.client(proxy.url, retry=HASTY))
+        session.add(todo := Todo(id="x", title="ours"))
+        todo.permissions.read = {"account:ann"}
+        app.create([{"id": "x", "title": "theirs"}])
+        proxy.drop(when=reads)  # A refusal does not tell permissions, so that the session looks.
+        with pytest.raises(ConflictError) as caught:
+            session.commit()
+        (conflict,) = caught.value.result.conflicts
+        assert (conflict.remote or {})["title"] == "theirs"
+        assert session.new == (todo,)
