@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kinto_orm.client.endpoints.server import BATCH_LIMIT
-from kinto_orm.exceptions import KintoException, TransportError
+from kinto_orm.exceptions import KintoException, ServerError, TransportError
 from kinto_orm.flow import Program, operation
 from kinto_orm.models.records import Record
 from kinto_orm.session.getting import Getting
@@ -92,8 +92,8 @@ class Committing(Getting):
         entries = [entry for entry in self._known if entry.sent]
         sights = yield from looked_up([entry.key for entry in entries])
         for entry, sight in zip(entries, sights, strict=True):
-            if isinstance(sight, TransportError):
-                raise sight
+            if isinstance(sight, (TransportError, ServerError)):
+                raise sight  # Nothing is written before it is known what was.
             if isinstance(sight, KintoException):
                 continue  # It cannot be read.  Its writes are open, and the next ones as safe.
             found = [seen(write, sight) for write in reversed(entry.sent)]

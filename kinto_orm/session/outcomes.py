@@ -72,26 +72,37 @@ def carried_out(plan: Plan, ledger: Ledger, patience: RetryPolicy = PATIENCE) ->
     """
     Send what *plan* says, chunk after chunk; tell *ledger* what becomes of each write.
 
-    When the server is out of reach, what is left of the plan is not sent.
+    When the server is out of reach, what is left of the plan is not sent.  When it was only unable
+    to say what it had, it is asked once more at the end.
     """
     broken: KintoException | None = None
+    unseen: dict[Write, KintoException] = {}
     for chunk in plan.chunks:
         if broken is None:
-            broken = yield from _sent(chunk, ledger, patience)
+            broken = yield from _sent(chunk, ledger, patience, unseen)
         else:
             for write in chunk:
                 ledger.note(_failed(write, _kept_back(write, broken)))
+    if unseen and broken is None:
+        yield from _recovered(unseen, ledger, patience, {})
 
 
 def _sent(
-    writes: Sequence[Write], ledger: Ledger, patience: RetryPolicy
+    writes: Sequence[Write],
+    ledger: Ledger,
+    patience: RetryPolicy,
+    unseen: dict[Write, KintoException],
 ) -> Program[KintoException | None]:
-    """Send *writes* together; return the error after which nothing more should be sent."""
+    """
+    Send *writes* together; return the error after which nothing more should be sent.
+
+    Those that the server could not be asked about are added to *unseen*.
+    """
     ledger.sending(writes)
     answers = yield from settled([write.request for write in writes], patience)
     left = _judged(writes, answers, ledger)
     if left:
-        return (yield from _recovered(left, ledger, patience))
+        return (yield from _recovered(left, ledger, patience, unseen))
     lost = (each for each in answers if isinstance(each, (NotSent, NotAttempted)))
     return next(lost, None)
 
@@ -226,10 +237,15 @@ def _document_of(outcome: Outcome) -> Document | None:
 
 
 def _recovered(
-    open_writes: Mapping[Write, KintoException], ledger: Ledger, patience: RetryPolicy
+    open_writes: Mapping[Write, KintoException],
+    ledger: Ledger,
+    patience: RetryPolicy,
+    unseen: dict[Write, KintoException],
 ) -> Program[KintoException | None]:
     """
     Find out what became of writes, and send again what was not applied.
+
+    Those that the server cannot be asked about are unknown for now, and added to *unseen*.
 
     First all of it together; then each alone, since one that the server cannot stand (a 5xx)
     takes down those that travel with it.  What only ever met 409s was sent often enough.
@@ -242,7 +258,8 @@ def _recovered(
         sights = yield from looked_up([write.change.key for write in left])
         for write, sight in zip(list(left), sights, strict=True):
             if isinstance(sight, KintoException):
-                ledger.note(_unseen(write, left.pop(write)))
+                unseen[write] = left.pop(write)
+                ledger.note(_unseen(write, unseen[write]))
             elif (outcome := seen(write, sight)) is not None:
                 del left[write]
                 ledger.note(outcome)

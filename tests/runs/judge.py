@@ -199,8 +199,7 @@ class Case:
             yield "nothing was asked of it"
         if not mine or mine[-1].writes:
             return
-        behind = self.passages[self.passages.index(mine[-1]) + 1 :]
-        if mine[-1].fault is not None and any(each.fault is None for each in behind):
+        if mine[-1].fault is not None and self.passages[-1].fault is None:
             yield "the server could be asked again"
         if mine[-1].fault is None and self._ours(wish.ident):
             yield "the server said that it was written"

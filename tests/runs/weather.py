@@ -39,7 +39,7 @@ TO_READS: Final = {"drop": 3, "lose": 2, "truncate": 1, "500": 1, "502": 1, "503
 PATIENCE: Final = 10.0
 
 
-@frozen
+@frozen(eq=False)
 class Passage:
     """
     A request that came, and what became of it.

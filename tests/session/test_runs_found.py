@@ -8,7 +8,8 @@ import pytest
 
 from apps import COMBINATIONS, App
 from faults import Ask, FaultProxy, HttpRequest
-from kinto_orm import ConflictError, RetryPolicy
+from kinto_orm import CommitError, ConflictError, RetryPolicy
+from kinto_orm.exceptions import ServerError
 from session.models import Todo
 
 
@@ -91,3 +92,38 @@ def test_a_refusal_that_cannot_be_looked_into(app: App) -> None:
         (conflict,) = caught.value.result.conflicts
         assert (conflict.remote or {})["title"] == "theirs"
         assert session.new == (todo,)
+
+
+@on_two
+class TestUnableToSay:
+    """The server answers, but cannot say what it has (a 503): later it can."""
+
+    def test_by_the_end_of_the_commit(self, app: App) -> None:
+        """What could not be looked for at once is looked for at the end, and written then."""
+        with FaultProxy(app.server.url) as proxy:
+            session = app.session(app.client(proxy.url, retry=HASTY))
+            session.add_all(Todo(id=f"t{number:02}", title="x") for number in range(60))
+            session.plan()
+            proxy.drop(when=writes)
+            proxy.answer(503, when=reads)
+            result = session.commit()
+            assert len(result.created) == 60
+            assert len(app.stored()) == 60
+
+    def test_before_a_commit(self, app: App) -> None:
+        """A record that may have come, and is to go, is not left behind: nothing is written yet."""
+        with FaultProxy(app.server.url) as proxy:
+            session = app.session(app.client(proxy.url, retry=HASTY))
+            session.add(todo := Todo(id="x", title="ours"))
+            proxy.lose_answer(when=writes)
+            proxy.answer(503, when=reads, times=3)  # Twice by the commit, once by the next.
+            with pytest.raises(CommitError) as caught:
+                session.commit()
+            assert caught.value.result.unknown == (todo,)
+            session.delete(todo)
+            session.add(Todo(id="y", title="ours"))
+            with pytest.raises(ServerError):
+                session.commit()
+            assert list(app.stored()) == ["x"]
+            assert session.commit().deleted == (todo,)
+            assert list(app.stored()) == ["y"]
