@@ -9,9 +9,10 @@ from kinto_orm.exceptions import KintoException, ServerError, TransportError
 from kinto_orm.flow import Program, operation
 from kinto_orm.models.records import Record
 from kinto_orm.session.getting import Getting
-from kinto_orm.session.outcomes import carried_out, looked_up, seen, superseding
+from kinto_orm.session.outcomes import carried_out, seen, superseding
 from kinto_orm.session.planning import Change, Plan, check, planned
 from kinto_orm.session.results import CommitResult, Fate, failure_of, result_of
+from kinto_orm.session.sights import looked_up
 
 
 class Committing(Getting):

@@ -14,12 +14,11 @@ A record that is gone has three shapes (docs/protocol.md, P2); here they are one
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from attrs import evolve
 
-from kinto_orm.client.endpoints.objects import content, data_of, permissions_of
-from kinto_orm.client.endpoints.server import BATCH_LIMIT
+from kinto_orm.client.endpoints.objects import data_of, permissions_of
 from kinto_orm.exceptions import (
     AnswerLost,
     Conflict,
@@ -34,28 +33,22 @@ from kinto_orm.exceptions import (
     TransportError,
     existing_of,
 )
-from kinto_orm.flow.batching import PATIENCE, Answer, settled, together_once
-from kinto_orm.flow.messages import Document, Program, Request, Response, Sleep
-from kinto_orm.flow.refusals import missing_of, response_error, schema_violation
+from kinto_orm.flow.batching import PATIENCE, Answer, settled
+from kinto_orm.flow.messages import Document, Program, Response, Sleep
+from kinto_orm.flow.refusals import is_of_kinto, missing_of, response_error, schema_violation
 from kinto_orm.flow.retrying import RetryPolicy, not_explained, stands_in_its_own_way
 from kinto_orm.models.parts import known_part
 from kinto_orm.models.permissions import permitted
-from kinto_orm.session.identity import Key
 from kinto_orm.session.planning import Aim, Change, Plan, Write
 from kinto_orm.session.results import Fate, Outcome
+from kinto_orm.session.sights import looked_up
 from kinto_orm.session.snapshots import Stored, agree, clashing, has_kept
 
 
 _DONE: Final = {"create": Fate.CREATED, "update": Fate.UPDATED, "delete": Fate.DELETED}
 
-#: What the server has of a record, None if nothing; or why that is not known.
-Sight: TypeAlias = Stored | KintoException | None
-
 #: Errors after which it is not known whether a write was applied.
 _OPEN = (AnswerLost, ServerError)
-
-#: Answers of a proxy behind which the server may still be at work.
-_GATEWAY = frozenset({502, 504})
 
 
 class Ledger(Protocol):
@@ -73,7 +66,7 @@ def carried_out(plan: Plan, ledger: Ledger, patience: RetryPolicy = PATIENCE) ->
     Send what *plan* says, chunk after chunk; tell *ledger* what becomes of each write.
 
     When the server is out of reach, what is left of the plan is not sent.  When it was only unable
-    to say what it had, it is asked once more at the end.
+    to say what it had, it is asked again at the end, as long as it says something.
     """
     broken: KintoException | None = None
     unseen: dict[Write, KintoException] = {}
@@ -82,9 +75,13 @@ def carried_out(plan: Plan, ledger: Ledger, patience: RetryPolicy = PATIENCE) ->
             broken = yield from _sent(chunk, ledger, patience, unseen)
         else:
             for write in chunk:
-                ledger.note(_failed(write, _kept_back(write, broken)))
-    if unseen and broken is None:
-        yield from _recovered(unseen, ledger, patience, {})
+                ledger.note(_not_made(write, _kept_back(write, broken)))
+    while unseen and broken is None:
+        left: dict[Write, KintoException] = {}
+        broken = yield from _recovered(unseen, ledger, patience, left)
+        if len(left) == len(unseen):
+            break
+        unseen = left
 
 
 def _sent(
@@ -128,7 +125,7 @@ def _judged(
             left[write] = answer
             continue
         if isinstance(answer, KintoException):
-            outcome: Outcome | None = _failed(write, _of(write, answer))
+            outcome: Outcome | None = _not_made(write, _of(write, answer))
         else:
             outcome = judged(write, answer, again=before is not None)
             if outcome is None:
@@ -151,7 +148,9 @@ def _open(write: Write, answer: Response, *, again: bool) -> KintoException:
 
 def _may_be_late(error: KintoException) -> bool:
     """Tell whether a write that met *error* may still be applied."""
-    return isinstance(error, AnswerLost) or getattr(error, "status", 0) in _GATEWAY
+    if isinstance(error, ServerError):
+        return not is_of_kinto(error.response)
+    return isinstance(error, AnswerLost)
 
 
 def judged(write: Write, response: Response, *, again: bool = False) -> Outcome | None:
@@ -258,11 +257,14 @@ def _recovered(
         sights = yield from looked_up([write.change.key for write in left])
         for write, sight in zip(list(left), sights, strict=True):
             if isinstance(sight, KintoException):
-                unseen[write] = left.pop(write)
-                ledger.note(_unseen(write, unseen[write]))
+                ledger.note(known := _unseen(write, left[write]))
+                if known.fate is Fate.UNKNOWN:
+                    unseen[write] = left[write]
             elif (outcome := seen(write, sight)) is not None:
-                del left[write]
                 ledger.note(outcome)
+            else:
+                continue
+            del left[write]
         if lost := next((each for each in sights if isinstance(each, TransportError)), None):
             for write, error in left.items():
                 ledger.note(_unknown(write, error))
@@ -289,28 +291,6 @@ def _unseen(write: Write, error: KintoException) -> Outcome:
         # It was never sent before, and is not applied, whatever the record permits.
         return _conflict(write, Stored(existing_of(response) or {}), again=False)
     return _unknown(write, error)
-
-
-def looked_up(keys: Sequence[Key]) -> Program[list[Sight]]:
-    """Return for each record what the server has, None if nothing, or why that is not known."""
-    reads = [Request("GET", key.path) for key in keys]
-    sights: list[Sight] = []
-    for start in range(0, len(reads), BATCH_LIMIT):
-        part = reads[start : start + BATCH_LIMIT]
-        answers = yield from together_once(part)
-        sights += [_sight(read, answer) for read, answer in zip(part, answers, strict=True)]
-    return sights
-
-
-def _sight(read: Request, answer: Answer) -> Sight:
-    if isinstance(answer, KintoException):
-        return answer
-    if answer.status == 404 and missing_of(answer) in ("record", "collection"):
-        return None
-    try:
-        return Stored(content(read, answer), permissions_of(answer))
-    except KintoException as error:
-        return error
 
 
 def seen(write: Write, found: Stored | None) -> Outcome | None:
@@ -365,6 +345,12 @@ def _refusal(write: Write, response: Response) -> KintoException:
 def _failed(write: Write, error: KintoException) -> Outcome:
     error.record = write.change.record
     return Outcome(write, Fate.ERROR, error=error)
+
+
+def _not_made(write: Write, error: KintoException) -> Outcome:
+    """Return what it means that *write* did not reach the server this time."""
+    # An earlier one may still be on its way: that this one is not says nothing of that.
+    return _unknown(write, error) if write.change.earlier else _failed(write, error)
 
 
 def _unknown(write: Write, cause: BaseException) -> Outcome:

@@ -149,7 +149,7 @@ class _Run:
                 self._edit()
                 for _ in range(self.random.choice((0, 0, 2))):
                     self._errand()()
-                self._commit(self.random.choice((0.1, 0.3, 0.5, 0.8)))
+                self._commit(self.random.choice((0.2, 0.4, 0.6, 0.9)))
                 self._resolve(0.3)
             self._calm()
 
@@ -198,7 +198,7 @@ class _Run:
         wish.target = edited(wish.target, changes)
         if wish.record.permissions.is_loaded and self.random.random() < 0.5:
             wish.read = [f"account:reader{self.tags}"]
-            wish.record.permissions.read = wish.read  # type: ignore[assignment]
+            wish.record.permissions.read = wish.read
 
     def _create(self) -> None:
         self.tags += 1

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from apps import COMBINATIONS, App
-from faults import Ask, FaultProxy, HttpRequest
+from faults import Ask, FaultProxy, HttpAnswer, HttpRequest
 from kinto_orm import CommitError, ConflictError, RetryPolicy
 from kinto_orm.exceptions import ServerError
 from session.models import Todo
@@ -127,3 +127,71 @@ class TestUnableToSay:
             assert list(app.stored()) == ["x"]
             assert session.commit().deleted == (todo,)
             assert list(app.stored()) == ["y"]
+
+
+@on_two
+class TestLateWrites:
+    """A write may arrive when everybody has given it up; then it must not have been denied."""
+
+    @pytest.mark.parametrize("status", [500, 502, 503, 504])
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_a_gateway_that_gives_up(self, app: App, status: int, count: int) -> None:
+        """A 5xx that Kinto did not give leaves it unknown whether the server is still at work."""
+        held: list[HttpRequest] = []
+
+        def give_up(request: HttpRequest, _: Ask) -> HttpAnswer:
+            held.append(request)
+            return HttpAnswer(status, [("content-type", "text/html")], b"<p>Not available.</p>")
+
+        with FaultProxy(app.server.url) as proxy:
+            session = app.session(app.client(proxy.url, retry=HASTY))
+            session.add_all(todos := [Todo(title="x") for _ in range(count)])
+            session.plan()
+            fault = proxy.instead(give_up, when=writes, times=None)
+            with pytest.raises(CommitError) as caught:
+                session.commit()
+            assert list(caught.value.result.unknown) == todos
+            proxy.forward(held[0])
+            assert len(app.stored()) == count
+            sent = fault.count
+            assert list(session.commit().created) == todos
+            assert fault.count == sent
+
+    def test_a_server_that_fails(self, app: App) -> None:
+        """After a 5xx of Kinto's own, what is not there was not written, and never will be."""
+        with FaultProxy(app.server.url) as proxy:
+            session = app.session(app.client(proxy.url, retry=HASTY))
+            session.add(todo := Todo(title="x"))
+            proxy.answer(503, {"code": 503, "errno": 201}, when=writes, times=None)
+            with pytest.raises(CommitError) as caught:
+                session.commit()
+            (error,) = caught.value.result.errors
+            assert isinstance(error, ServerError)
+            assert error.record is todo
+
+    def test_not_sent_this_time(self, app: App) -> None:
+        """That a write was not sent again does not say that it was not sent before."""
+        held: list[HttpRequest] = []
+        with FaultProxy(app.server.url) as proxy:
+            session = app.session(app.client(proxy.url, retry=HASTY))
+            app.create([{"id": f"t{number:02}", "title": "before"} for number in range(30)])
+            todos = session.query(Todo).all()
+            todos.sort(key=lambda todo: str(todo.id))
+            todos[28].title = todos[29].title = "ours"
+            session.plan()
+            todos[28].title = "before"
+            proxy.instead(lambda request, _: held.append(request), when=writes, times=3)
+            with pytest.raises(CommitError) as caught:
+                session.commit()
+            assert caught.value.result.unknown == (todos[29],)
+            for todo in todos[:29]:
+                todo.title = "ours"
+            proxy.drop(nth=2, times=2)  # The first batch of two, and the look for it.
+            with pytest.raises(CommitError) as caught:
+                session.commit()
+            result = caught.value.result
+            assert todos[29] in result.unknown
+            assert [error.record for error in result.errors] == todos[25:29]
+            proxy.forward(held[0])
+            assert app.stored()["t29"]["title"] == "ours"
+            assert len(session.commit().updated) == 30
