@@ -28,7 +28,7 @@ from kinto_orm.embedded import KintoServer
 from kinto_orm.exceptions import KintoException
 from runs.documents import PART, Document, bare, document, edited, edits, is_partial
 from runs.judge import Case, Wish, fates_of, lost
-from runs.weather import Weather, told
+from runs.weather import TIMEOUT, Weather, told
 from runs.witness import Witness
 from session.models import Todo
 
@@ -134,7 +134,7 @@ class _Run:
         retry = RetryPolicy(
             attempts=random.choice((1, 2, 4)), first=0.001, longest=0.01, jitter=lambda: 0.0
         )
-        timeout = (5.0, 1.0 if slow else 20.0)
+        timeout = (5.0, TIMEOUT if slow else 20.0)
         client = app.client(proxy.url, retry=retry, timeout=timeout)
         self.session = app.session(client, patch=patch)
         self.wishes: dict[str, Wish] = {}

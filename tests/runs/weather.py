@@ -9,6 +9,7 @@ which are therefore never made up.  Nor is a 503 that Kinto gave, when it has no
 from __future__ import annotations
 
 import threading
+import time
 
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from random import Random
 from typing import Final
 from urllib.parse import urlsplit
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from faults import Ask, FaultProxy, HttpAnswer, HttpRequest
 from kinto_orm.embedded import KintoServer
@@ -38,8 +39,13 @@ TO_READS: Final = {"drop": 3, "lose": 2, "truncate": 1, "500": 1, "502": 1, "503
 #: How long, in seconds, to wait for a client that has given up.
 PATIENCE: Final = 10.0
 
+#: How long, in seconds, clients wait for an answer where some are slow; and from when on it is not
+#: certain that they do: the machine itself may be slow.
+TIMEOUT: Final = 2.0
+UNCERTAIN: Final = 1.0
 
-@frozen(eq=False)
+
+@define(eq=False)
 class Passage:
     """
     A request that came, and what became of it.
@@ -111,13 +117,17 @@ class Weather:
         writes = any(method not in ("GET", "HEAD") for method, _ in request.entries)
         fault = self._drawn(request, writes=writes)
         ids = frozenset(path.rpartition("/")[2] for _, path in request.entries)
-        if fault is None or fault.startswith("collision"):
-            self.passages.append(Passage(writes, ids, None))
-        else:
-            self.passages.append(Passage(writes, ids, fault))
+        is_true = fault is None or fault.startswith("collision")
+        passage = Passage(writes, ids, None if is_true else fault)
+        self.passages.append(passage)
         if fault is not None:
             self.struck[fault] += 1
-        return self._done(fault, request, lambda: self._asked(ask, writes=writes))
+        began = time.monotonic()
+        try:
+            return self._done(fault, request, lambda: self._asked(ask, writes=writes))
+        finally:
+            if self.slow and time.monotonic() - began > UNCERTAIN:
+                passage.fault = passage.fault or "slow"
 
     def _asked(self, ask: Ask, *, writes: bool) -> HttpAnswer:
         answer = ask()
