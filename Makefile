@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= auto
+RUNS   ?= 200
+SEED   ?= 1
 
 # The tests that do not need a server; where some of their neighbours do, these are left out.
 OFFLINE := tests/flow tests/models tests/query tests/recorded tests/session/test_patches.py \
@@ -14,7 +16,7 @@ OFFLINE := tests/flow tests/models tests/query tests/recorded tests/session/test
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test test-offline cassettes lint docs format clean
+.PHONY: help demo test test-offline faults cassettes lint docs format clean
 
 help:           ## Say what there is.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -38,6 +40,9 @@ test: $(VENV)/dev  ## Run all tests, those on PostgreSQL included.
 
 test-offline: $(VENV)/dev  ## Run the tests that need no server; the network is closed to them.
 	KINTO_ORM_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) $(OFFLINE) $(ARGS)
+
+faults: $(VENV)/dev  ## Commit under random faults, and see whether the results are true; RUNS=200 SEED=1.
+	cd tests && PYTHONPATH=. ../$(BIN)/python -m runs --runs $(RUNS) --seed $(SEED)
 
 cassettes: $(VENV)/dev  ## Record the exchanges of tests/recorded again, from a real Kinto.
 	KINTO_ORM_RECORD=1 $(BIN)/python -m pytest tests/recorded

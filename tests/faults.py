@@ -28,7 +28,7 @@ import socket
 import threading
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from email.message import Message
 from http.client import HTTPConnection, HTTPException, parse_headers, responses
 from io import BufferedReader
@@ -116,9 +116,12 @@ class HttpAnswer:
 #: Says which requests a fault is for.
 Predicate: TypeAlias = Callable[[HttpRequest], bool]
 
-#: What a fault does: answers, given a way to ask the server; None closes the connection.
-_Ask: TypeAlias = Callable[[], HttpAnswer]
-_Deed: TypeAlias = Callable[[_Ask], HttpAnswer | bytes | None]
+#: A way to ask the server.
+Ask: TypeAlias = Callable[[], HttpAnswer]
+
+#: What a fault does to a request: what it returns is given back.  Behind bytes, or instead of None,
+#: the connection is closed.
+Deed: TypeAlias = Callable[[HttpRequest, Ask], HttpAnswer | bytes | None]
 
 
 @define(eq=False)
@@ -133,7 +136,7 @@ class Fault:
     _when: Predicate
     _nth: int
     _times: int | None
-    _deed: _Deed
+    _deed: Deed
     count: int = 0
     _fitting: int = 0
     _met: threading.Event = field(factory=threading.Event)
@@ -214,17 +217,17 @@ class FaultProxy:
 
     def drop(self, *, when: Predicate | None = None, nth: int = 1, times: int | None = 1) -> Fault:
         """Close the connection instead of forwarding the request."""
-        return self._fault(when, nth, times, lambda _: None)
+        return self.instead(lambda _, __: None, when=when, nth=nth, times=times)
 
     def lose_answer(
         self, *, when: Predicate | None = None, nth: int = 1, times: int | None = 1
     ) -> Fault:
         """Forward the request, but close the connection instead of giving back the answer."""
 
-        def lose(ask: _Ask) -> None:
+        def lose(_: HttpRequest, ask: Ask) -> None:
             ask()
 
-        return self._fault(when, nth, times, lose)
+        return self.instead(lose, when=when, nth=nth, times=times)
 
     def truncate_answer(
         self,
@@ -240,13 +243,13 @@ class FaultProxy:
         That is in the middle of its body, if it has one; or *behind* what is to be the last of it.
         """
 
-        def truncate(ask: _Ask) -> bytes:
+        def truncate(_: HttpRequest, ask: Ask) -> bytes:
             head, body = ask().encoded()
             if behind is not None:
                 return head[: head.index(behind) + len(behind)]
             return head + body[: len(body) // 2] if body else head[: len(head) // 2]
 
-        return self._fault(when, nth, times, truncate)
+        return self.instead(truncate, when=when, nth=nth, times=times)
 
     def hold_answer(
         self, *, when: Predicate | None = None, nth: int = 1, times: int | None = 1
@@ -257,13 +260,13 @@ class FaultProxy:
         `Fault.wait` returns when the server has answered and the answer is held.
         """
 
-        def hold(ask: _Ask) -> HttpAnswer:
+        def hold(_: HttpRequest, ask: Ask) -> HttpAnswer:
             answer = ask()
             fault._met.set()
             fault._released.wait(PATIENCE)
             return answer
 
-        fault = self._fault(when, nth, times, hold)
+        fault = self.instead(hold, when=when, nth=nth, times=times)
         return fault
 
     def answer(
@@ -290,12 +293,12 @@ class FaultProxy:
         content = body.encode() if isinstance(body, str) else body
         forged = HttpAnswer(status, list(sent.items()), content)
 
-        def forge(ask: _Ask) -> HttpAnswer:
+        def forge(_: HttpRequest, ask: Ask) -> HttpAnswer:
             if forward:
                 ask()
             return forged
 
-        return self._fault(when, nth, times, forge)
+        return self.instead(forge, when=when, nth=nth, times=times)
 
     def change_answer(
         self,
@@ -306,13 +309,29 @@ class FaultProxy:
         times: int | None = 1,
     ) -> Fault:
         """Forward the request, and give back what *change* makes of the answer."""
-        return self._fault(when, nth, times, lambda ask: change(ask()))
+        return self.instead(lambda _, ask: change(ask()), when=when, nth=nth, times=times)
 
-    def _fault(self, when: Predicate | None, nth: int, times: int | None, deed: _Deed) -> Fault:
+    def instead(
+        self, deed: Deed, *, when: Predicate | None = None, nth: int = 1, times: int | None = 1
+    ) -> Fault:
+        """Do *deed*, given the request and a way to ask the server, instead of forwarding."""
         fault = Fault(when or (lambda _: True), nth, times, deed)
         with self._lock:
             self._faults.append(fault)
         return fault
+
+    def forward(self, request: HttpRequest) -> HttpAnswer:
+        """Make *request*, over a connection of its own; return the answer."""
+        upstream = HTTPConnection(*self._upstream, timeout=PATIENCE)
+        with closing(upstream):
+            return _forwarded(request, upstream)
+
+    def forward_half(self, request: HttpRequest) -> None:
+        """Begin to make *request*, and break off in the middle of its body."""
+        upstream = HTTPConnection(*self._upstream, timeout=PATIENCE)
+        with closing(upstream):
+            _put_head(request, upstream)
+            upstream.endheaders(request.body[: len(request.body) // 2])
 
     def wait_until_left(self) -> None:
         """Wait until clients have closed all connections that they opened."""
@@ -399,7 +418,7 @@ class FaultProxy:
             answer: HttpAnswer | bytes | None = _forwarded(request, upstream)
         else:
             try:
-                answer = fault._deed(lambda: _forwarded(request, upstream))
+                answer = fault._deed(request, lambda: _forwarded(request, upstream))
             finally:
                 fault._met.set()
         if not isinstance(answer, HttpAnswer):
@@ -438,12 +457,7 @@ def _read_chunks(reader: BufferedReader) -> bytes:
 
 def _forwarded(request: HttpRequest, upstream: HTTPConnection) -> HttpAnswer:
     """Make *request*; return the answer."""
-    upstream.putrequest(request.method, request.path, skip_host=True, skip_accept_encoding=True)
-    for name, value in request.headers.items():
-        if name.lower() not in _OF_A_CONNECTION and name.lower() != "content-length":
-            upstream.putheader(name, value)
-    if request.body or request.method not in ("GET", "HEAD", "DELETE"):
-        upstream.putheader("Content-Length", str(len(request.body)))
+    _put_head(request, upstream)
     upstream.endheaders(request.body)
     answer = upstream.getresponse()
     headers = [
@@ -453,3 +467,13 @@ def _forwarded(request: HttpRequest, upstream: HTTPConnection) -> HttpAnswer:
     ]
     length = answer.getheader("Content-Length") if request.method == "HEAD" else None
     return HttpAnswer(answer.status, headers, answer.read(), length)
+
+
+def _put_head(request: HttpRequest, upstream: HTTPConnection) -> None:
+    """Say what is asked, up to the length of the body."""
+    upstream.putrequest(request.method, request.path, skip_host=True, skip_accept_encoding=True)
+    for name, value in request.headers.items():
+        if name.lower() not in _OF_A_CONNECTION and name.lower() != "content-length":
+            upstream.putheader(name, value)
+    if request.body or request.method not in ("GET", "HEAD", "DELETE"):
+        upstream.putheader("Content-Length", str(len(request.body)))

@@ -113,6 +113,11 @@ def details_of(response: Response | None) -> Mapping[str, Any]:
     return details if isinstance(details, Mapping) else {}
 
 
+def is_of_kinto(response: Response | None) -> bool:
+    """Tell whether Kinto itself gave *response*, an error, and not a proxy in front of it (P9)."""
+    return response is not None and isinstance(response.body, Mapping) and "errno" in response.body
+
+
 def missing_of(response: Response) -> str:
     """Return of what kind the object is that a 404 misses: *"record"*, *"collection"*, …"""
     return str(details_of(response).get("resource_name", ""))

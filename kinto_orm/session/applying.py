@@ -13,8 +13,8 @@ from kinto_orm.models.records import Record
 from kinto_orm.session.changes import Change, Write
 from kinto_orm.session.getting import Getting
 from kinto_orm.session.identity import Entry
-from kinto_orm.session.outcomes import looked_up
 from kinto_orm.session.plans import Plan
+from kinto_orm.session.sights import looked_up
 from kinto_orm.session.snapshots import Stored
 from kinto_orm.session.staleness import moved_here, moved_there, stale
 

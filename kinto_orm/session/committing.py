@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from kinto_orm.client.endpoints.server import BATCH_LIMIT
-from kinto_orm.exceptions import CommitError, InvalidRequest, KintoException, TransportError
+from kinto_orm.exceptions import (
+    CommitError,
+    InvalidRequest,
+    KintoException,
+    ServerError,
+    TransportError,
+)
 from kinto_orm.flow import Program, operation
 from kinto_orm.models.policies import OnConflict, checked_policy
 from kinto_orm.models.records import Record
@@ -13,11 +19,12 @@ from kinto_orm.patch_type import PatchType, checked_kind
 from kinto_orm.session.applying import Applying
 from kinto_orm.session.changes import Change
 from kinto_orm.session.events import announced
-from kinto_orm.session.outcomes import looked_up, seen
+from kinto_orm.session.outcomes import seen
 from kinto_orm.session.planning import check, planned
 from kinto_orm.session.plans import Plan
 from kinto_orm.session.progress import Progress
 from kinto_orm.session.results import CommitResult, Fate, failure_of, result_of
+from kinto_orm.session.sights import looked_up
 from kinto_orm.session.verifying import verified
 from kinto_orm.session.writing import Options
 
@@ -166,8 +173,8 @@ class Committing(Applying):
         entries = [entry for entry in self._known if entry.sent]
         sights = yield from looked_up([entry.key for entry in entries])
         for entry, sight in zip(entries, sights, strict=True):
-            if isinstance(sight, TransportError):
-                raise sight
+            if isinstance(sight, (TransportError, ServerError)):
+                raise sight  # Nothing is written before it is known what was.
             if isinstance(sight, KintoException):
                 continue  # It cannot be read.  Its writes are open, and the next ones as safe.
             found = [seen(write, sight) for write in reversed(entry.sent)]

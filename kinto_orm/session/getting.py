@@ -24,7 +24,7 @@ from kinto_orm.models.parts import part_of
 from kinto_orm.models.records import Record
 from kinto_orm.session.attaching import Attaching
 from kinto_orm.session.identity import Entry, Key
-from kinto_orm.session.outcomes import Sight
+from kinto_orm.session.sights import Sight
 from kinto_orm.session.snapshots import Stored
 
 

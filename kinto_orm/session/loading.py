@@ -18,7 +18,7 @@ from kinto_orm.query.reading import Answered, Loaded
 from kinto_orm.query.selects import Select
 from kinto_orm.session.events import announcing, is_heard
 from kinto_orm.session.identity import Entry, Key
-from kinto_orm.session.outcomes import looked_up
+from kinto_orm.session.sights import looked_up
 from kinto_orm.session.snapshots import Stored
 from kinto_orm.session.unit import UnitOfWork
 

@@ -14,12 +14,11 @@ A record that is gone has three shapes (docs/protocol.md, P2); here they are one
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from attrs import evolve
 
-from kinto_orm.client.endpoints.objects import content, data_of, permissions_of
-from kinto_orm.client.endpoints.server import BATCH_LIMIT
+from kinto_orm.client.endpoints.objects import data_of, permissions_of
 from kinto_orm.exceptions import (
     AnswerLost,
     Conflict,
@@ -27,23 +26,30 @@ from kinto_orm.exceptions import (
     NotAttempted,
     NotSent,
     OutcomeUnknown,
+    PreconditionFailed,
     SchemaViolation,
     ServerError,
     TransactionConflict,
     TransportError,
 )
-from kinto_orm.flow.batching import PATIENCE, Answer, settled, together_once
-from kinto_orm.flow.messages import Document, Program, Request, Response, Sleep
-from kinto_orm.flow.refusals import existing_of, missing_of, response_error, schema_violation
-from kinto_orm.flow.retrying import RetryPolicy
+from kinto_orm.flow.batching import PATIENCE, Answer, settled
+from kinto_orm.flow.messages import Document, Program, Response, Sleep
+from kinto_orm.flow.refusals import (
+    existing_of,
+    is_of_kinto,
+    missing_of,
+    response_error,
+    schema_violation,
+)
+from kinto_orm.flow.retrying import RetryPolicy, not_explained, stands_in_its_own_way
 from kinto_orm.models.parts import known_part
 from kinto_orm.models.permissions import permitted
 from kinto_orm.session.changes import Aim, Change, Write
-from kinto_orm.session.identity import Key
 from kinto_orm.session.locking import Locking
 from kinto_orm.session.plans import Plan
 from kinto_orm.session.results import Fate, Outcome
-from kinto_orm.session.snapshots import Stored, agree, without_stamps
+from kinto_orm.session.sights import looked_up
+from kinto_orm.session.snapshots import Stored, agree, has_kept, without_stamps
 from kinto_orm.session.three_way import three_way
 
 
@@ -51,14 +57,8 @@ _DONE: Final = {"create": Fate.CREATED, "update": Fate.UPDATED, "delete": Fate.D
 
 _NO_COPY: Final = "its copy is not where it moves to"
 
-#: What the server has of a record, None if nothing; or why that is not known.
-Sight: TypeAlias = Stored | KintoException | None
-
 #: Errors after which it is not known whether a write was applied.
 _OPEN = (AnswerLost, ServerError)
-
-#: Answers of a proxy behind which the server may still be at work.
-_GATEWAY = frozenset({502, 504})
 
 
 class Ledger(Protocol):
@@ -81,30 +81,47 @@ def carried_out(plan: Plan, ledger: Ledger, patience: RetryPolicy = PATIENCE) ->
     """
     Send what *plan* says, chunk after chunk; tell *ledger* what becomes of each write.
 
-    When the server is out of reach, what is left of the plan is not sent.
+    When the server is out of reach, what is left of the plan is not sent.  When it was only unable
+    to say what it had, it is asked again at the end, as long as it says something.
     """
     broken: KintoException | None = None
+    unseen: dict[Write, KintoException] = {}
+    bracket = Locking(plan.writes) if plan.locked else None
     for chunk in plan.chunks:
         ready = [write for write in chunk if broken is None and ledger.is_ready(write.change)]
         for write in chunk:
             if write not in ready:
                 why = f"a request before it failed: {broken}" if broken else _NO_COPY
-                ledger.note(_failed(write, _kept_back(write, why, broken)))
+                ledger.note(_not_made(write, _kept_back(write, why, broken)))
         if ready:
-            bracket = Locking(ready) if plan.locked else None
-            broken = yield from _sent(ready, ledger, patience, bracket)
+            broken = yield from _sent(ready, ledger, patience, bracket, unseen)
         yield from ledger.answered(chunk)
+    while unseen and broken is None:
+        left: dict[Write, KintoException] = {}
+        broken = yield from _recovered(unseen, ledger, patience, bracket, left)
+        yield from ledger.answered(())
+        if len(left) == len(unseen):
+            break
+        unseen = left
 
 
 def _sent(
-    writes: Sequence[Write], ledger: Ledger, patience: RetryPolicy, bracket: Locking | None
+    writes: Sequence[Write],
+    ledger: Ledger,
+    patience: RetryPolicy,
+    bracket: Locking | None,
+    unseen: dict[Write, KintoException],
 ) -> Program[KintoException | None]:
-    """Send *writes* together; return the error after which nothing more should be sent."""
+    """
+    Send *writes* together; return the error after which nothing more should be sent.
+
+    Those that the server could not be asked about are added to *unseen*.
+    """
     ledger.sending(writes)
     answers = yield from settled([write.request for write in writes], patience, bracket)
     left = _judged(writes, answers, ledger)
     if left:
-        return (yield from _recovered(left, ledger, patience, bracket))
+        return (yield from _recovered(left, ledger, patience, bracket, unseen))
     lost = (each for each in answers if isinstance(each, (NotSent, NotAttempted)))
     return next(lost, None)
 
@@ -130,11 +147,11 @@ def _judged(
             left[write] = answer
             continue
         if isinstance(answer, KintoException):
-            outcome: Outcome | None = _failed(write, _of(write, answer))
+            outcome: Outcome | None = _not_made(write, _of(write, answer))
         else:
             outcome = judged(write, answer, again=before is not None)
             if outcome is None:
-                left[write] = response_error(write.request, answer)
+                left[write] = _open(write, answer, again=before is not None)
                 continue
         assert outcome is not None
         if outcome.fate is Fate.ERROR and before is not None and _may_be_late(before[write]):
@@ -143,9 +160,19 @@ def _judged(
     return left
 
 
+def _open(write: Write, answer: Response, *, again: bool) -> KintoException:
+    """Return why *answer* does not say what became of *write*."""
+    error = response_error(write.request, answer)
+    if stands_in_its_own_way(answer) and (again or write.change.earlier):
+        return not_explained(write.request, answer, error)
+    return error
+
+
 def _may_be_late(error: KintoException) -> bool:
     """Tell whether a write that met *error* may still be applied."""
-    return isinstance(error, AnswerLost) or getattr(error, "status", 0) in _GATEWAY
+    if isinstance(error, ServerError):
+        return not is_of_kinto(error.response)
+    return isinstance(error, AnswerLost)
 
 
 def judged(write: Write, response: Response, *, again: bool = False) -> Outcome | None:
@@ -186,12 +213,15 @@ def _met(write: Write, found: Stored | None, *, again: bool) -> Outcome:
     if _is(change, found, change.aim):
         ours = again or any(_is(change, found, aim) for aim in change.earlier)
         if change.strict and not ours:
-            return _conflict(write, found)
+            return _conflict(write, found, again=again)
         fate = _done(change) if ours or found is None else Fate.UNCHANGED
         return Outcome(write, fate, found)
     if any(_is(change, found, aim) for aim in change.earlier):
         return Outcome(write, Fate.SUPERSEDED, found)
-    return _conflict(write, found)
+    again = again or bool(change.earlier)
+    if again and _is_kept(change, found):  # Others wrote after it, and something else.
+        return Outcome(write, _DONE[change.action], found)
+    return _conflict(write, found, again=again)
 
 
 def _is(change: Change, found: Stored | None, aim: Aim) -> bool:
@@ -204,6 +234,15 @@ def _is(change: Change, found: Stored | None, aim: Aim) -> bool:
     if not agree(change.record, document, aim.document):
         return False
     return not aim.permissions or permitted(found.permissions, aim.permissions)
+
+
+def _is_kept(change: Change, found: Stored | None) -> bool:
+    """Tell whether what was *found* has all that was to be changed."""
+    if found is None or change.target is None:
+        return False
+    if change.permissions and not permitted(found.permissions, change.permissions):
+        return False
+    return has_kept(found.document, change.base or {}, change.target)
 
 
 def superseding(outcomes: Iterable[Outcome]) -> list[Change]:
@@ -231,9 +270,12 @@ def _recovered(
     ledger: Ledger,
     patience: RetryPolicy,
     bracket: Locking | None,
+    unseen: dict[Write, KintoException],
 ) -> Program[KintoException | None]:
     """
     Find out what became of writes, and send again what was not applied.
+
+    Those that the server cannot be asked about are unknown for now, and added to *unseen*.
 
     First all of it together; then each alone, since one that the server cannot stand (a 5xx)
     takes down those that travel with it.  What only ever met 409s was sent often enough.
@@ -246,10 +288,14 @@ def _recovered(
         sights = yield from looked_up([write.change.key for write in left])
         for write, sight in zip(list(left), sights, strict=True):
             if isinstance(sight, KintoException):
-                ledger.note(_unknown(write, left.pop(write)))
+                ledger.note(known := _unseen(write, left[write]))
+                if known.fate is Fate.UNKNOWN:
+                    unseen[write] = left[write]
             elif (outcome := seen(write, sight)) is not None:
-                del left[write]
                 ledger.note(outcome)
+            else:
+                continue
+            del left[write]
         if lost := next((each for each in sights if isinstance(each, TransportError)), None):
             for write, error in left.items():
                 ledger.note(_unknown(write, error))
@@ -270,26 +316,12 @@ def _recovered(
     return None
 
 
-def looked_up(keys: Sequence[Key]) -> Program[list[Sight]]:
-    """Return for each record what the server has, None if nothing, or why that is not known."""
-    reads = [Request("GET", key.path) for key in keys]
-    sights: list[Sight] = []
-    for start in range(0, len(reads), BATCH_LIMIT):
-        part = reads[start : start + BATCH_LIMIT]
-        answers = yield from together_once(part)
-        sights += [_sight(read, answer) for read, answer in zip(part, answers, strict=True)]
-    return sights
-
-
-def _sight(read: Request, answer: Answer) -> Sight:
-    if isinstance(answer, KintoException):
-        return answer
-    if answer.status == 404 and missing_of(answer) in ("record", "collection"):
-        return None
-    try:
-        return Stored(content(read, answer), permissions_of(answer))
-    except KintoException as error:
-        return error
+def _unseen(write: Write, error: KintoException) -> Outcome:
+    """Return what is known of *write*, which met *error*, when the server cannot be asked."""
+    if isinstance(error, PreconditionFailed) and (response := error.response) is not None:
+        # It was never sent before, and is not applied, whatever the record permits.
+        return _conflict(write, Stored(existing_of(response) or {}), again=False)
+    return _unknown(write, error)
 
 
 def seen(write: Write, found: Stored | None) -> Outcome | None:
@@ -304,7 +336,7 @@ def seen(write: Write, found: Stored | None) -> Outcome | None:
 # -- What went wrong ---------------------------------------------------------------------------
 
 
-def _conflict(write: Write, found: Stored | None) -> Outcome:
+def _conflict(write: Write, found: Stored | None, *, again: bool) -> Outcome:
     change = write.change
     remote = None if found is None else found.document
     theirs = without_stamps(remote or {})
@@ -319,10 +351,9 @@ def _conflict(write: Write, found: Stored | None) -> Outcome:
         if remote is None
         else "refresh it, make the change again and commit"
     )
-    msg = (
-        f"{type(change.record).__name__} {change.key} {happened}{at}{since}{both}. Nothing was"
-        f" written to it: {remedy}"
-    )
+    written = "It may have been written before that" if again else "Nothing was written to it"
+    name = f"{type(change.record).__name__} {change.key}"
+    msg = f"{name} {happened}{at}{since}{both}. {written}: {remedy}"
     error = Conflict(
         msg,
         record=change.record,
@@ -346,6 +377,12 @@ def _refusal(write: Write, response: Response) -> KintoException:
 def _failed(write: Write, error: KintoException) -> Outcome:
     error.record = write.change.record
     return Outcome(write, Fate.ERROR, error=error)
+
+
+def _not_made(write: Write, error: KintoException) -> Outcome:
+    """Return what it means that *write* did not reach the server this time."""
+    # An earlier one may still be on its way: that this one is not says nothing of that.
+    return _unknown(write, error) if write.change.earlier else _failed(write, error)
 
 
 def _unknown(write: Write, cause: BaseException) -> Outcome:

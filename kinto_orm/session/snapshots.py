@@ -163,3 +163,16 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, 
 def within(path: str, key: str) -> str:
     """Return the path of what the object at *path* has under *key*."""
     return f"{path}.{key}" if path else key
+
+
+def has_kept(remote: Any, base: Any, local: Any) -> bool:
+    """Tell whether *remote* has all that *local* changed in *base*, whatever else it has."""
+    apart = changed_paths(local, remote)
+    return not any(_overlaps(path, apart) for path in changed_paths(base, local))
+
+
+def _overlaps(path: str, others: list[str]) -> bool:
+    return any(
+        path == other or path.startswith(f"{other}.") or other.startswith(f"{path}.")
+        for other in others
+    )

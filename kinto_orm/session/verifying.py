@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from kinto_orm.exceptions import KintoException, NotConfirmed
 from kinto_orm.flow import Program
 from kinto_orm.session.changes import Write
-from kinto_orm.session.outcomes import Sight, looked_up
 from kinto_orm.session.results import EFFECTS, Fate, Outcome
+from kinto_orm.session.sights import Sight, looked_up
 from kinto_orm.session.snapshots import changed_paths, without_stamps
 
 

@@ -403,7 +403,7 @@ class TestRefused:
             session.add_all(Todo(id=f"t{number}", title="x") for number in range(5))
             session.plan()
             proxy.answer(
-                500, {"code": 500, "error": "Oops"}, times=None,
+                500, {"code": 500, "errno": 999, "error": "Oops"}, times=None,
                 when=lambda request: any(
                     method == "PUT" and path.endswith("/t3") for method, path in request.entries
                 ),
