@@ -151,6 +151,8 @@ class UnitOfWork:
     def _changes(self) -> Iterator[Change]:
         """Give what is to be written."""
         for entry in self._known:
+            if entry.is_untouched:  # As most are.
+                continue
             if entry.wanted:
                 self._check_id(entry)
                 self._check_whole(entry)
