@@ -235,6 +235,7 @@ FULL: dict[str, Any] = {
     "friend": "y",
     "anything": {"list": [1, {"a": None}]},
     "besides": {"list": [1, [2]]},
+    "more": 1,
 }
 
 
@@ -346,10 +347,13 @@ _CHANGES: dict[str, Callable[[Any], Any]] = {
     "a link": _set("friend", Link("z")),
     "deep in anything": lambda record: record.anything["list"][1].update(a=0),
     "another key in anything": lambda record: _rename(record.anything["list"][1], "a", "b"),
+    "a key less in anything": lambda record: record.anything["list"][1].clear(),
+    "a key less in an embedded record": lambda record: record.place.extra.clear(),
     "besides": lambda record: record.extra["besides"]["list"][1].append(3),
-    "a key besides": lambda record: record.extra.update(more=1),
+    "a key besides": lambda record: record.extra.update(new=1),
     "one key for another": lambda record: _rename(record.extra, "besides", "other"),
-    "a key less": lambda record: record.extra.clear(),
+    "no key besides": lambda record: record.extra.clear(),
+    "one key less besides": lambda record: record.extra.pop("more"),
     "a declared key besides": _set("extra", {"title": "A thing"}),
     "no value at all": lambda record: record.__dict__.pop("title"),
     "its id": _set("id", "other"),
@@ -417,6 +421,24 @@ class TestUsersClasses:
         assert not is_certain(record)
         record = Invoice.from_document(document)
         record.parts[0].cents = 4
+        assert not is_certain(record)
+
+    def test_a_hook_that_reads(self) -> None:
+        """What a hook makes of what is written is not what this library would make of it."""
+
+        def later(value: str, _: Any) -> datetime:
+            return datetime.fromisoformat(value) + timedelta(days=1)
+
+        known = converter()
+        known.register_structure_hook(datetime, later)
+
+        class Late(Record, converter=known):
+            due: Field[datetime]
+
+        record = Late.from_document({"id": "x", "last_modified": 5, "due": NOON})
+        assert is_certain(record)
+        record.due = MOMENT
+        assert not is_clean(record)
         assert not is_certain(record)
 
     def test_a_hook_for_text(self) -> None:
