@@ -29,6 +29,7 @@ from kinto_orm.exceptions import InvalidRequest, UnsendableValue, ValidationErro
 from kinto_orm.flow.json import copied, same
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.binding import like, unbound
+from kinto_orm.models.clean import Comparison
 from kinto_orm.models.diagnosis import diagnosed
 from kinto_orm.models.faults import Fault, Faulty, Unfit, faults_of
 from kinto_orm.models.specs import Spec, key_of, spec_of
@@ -68,6 +69,7 @@ class Layout:
         model: The class.
         specs: Its fields, without those that each record has.
         keys: Their keys, and those of the system.
+        comparison: The test for records that did not change.
     """
 
     def __init__(self, kind: Any) -> None:
@@ -97,6 +99,7 @@ class Layout:
             if spec.read_only and not attribute.init
         )
         self._built = self._compiled(attributes)
+        self.comparison = Comparison(model, self.specs, self.keys)
         #: Keys that the constructor wants and a document may lack: None is among the values.
         self.optional: frozenset[str] = frozenset(
             spec.key
@@ -232,7 +235,7 @@ class Layout:
             if written is not None:
                 before = written.get(spec.key, _MISSING)
                 if before is _MISSING:
-                    if self._is_default(state, spec, value, wire):
+                    if spec.is_default(value, state.get("_made", {})):
                         continue
                 elif spec.exact:
                     if wire is not before and same(before, wire):
@@ -271,12 +274,6 @@ class Layout:
             if self.model._is_record
             else self.model.__name__
         )
-
-    def _is_default(self, state: Mapping[str, Any], spec: Spec, value: Any, wire: Any) -> bool:
-        """Tell whether a missing key may stay so: the field has its default."""
-        if spec.key in state.get("_made", ()):
-            return same(state["_made"][spec.key], wire)
-        return type(value) is type(spec.default) and bool(value == spec.default)
 
     def _add_extra(self, document: Document, extra: Mapping[str, Any]) -> None:
         for key, value in extra.items():

@@ -24,6 +24,7 @@ from kinto_orm.models.naming import Rename, convention
 from kinto_orm.models.parts import PART, dump_part
 from kinto_orm.models.permissions import GivenPermissions, Permissions, PermissionsAttribute
 from kinto_orm.models.policies import OnConflict, checked_policy
+from kinto_orm.models.sameness import is_same_json
 from kinto_orm.models.specs import Spec
 from kinto_orm.models.types import Part, model_of
 from kinto_orm.patch_type import PatchType
@@ -170,6 +171,17 @@ class Model:
         if kind is not None and model_of(kind) is type(self):
             return layout_of(kind).dump(self)
         return layout_of(type(self)).dump(self)
+
+    def _stands_for(self, written: Any, kind: Any = None) -> bool:
+        """Tell whether the record, inside another as a *kind*, certainly is as it is *written*."""
+        state = self.__dict__
+        document: Document | None = state.get("_document")
+        if document is None or self._is_record:
+            return False
+        is_generic = kind is not None and model_of(kind) is type(self)
+        layout = layout_of(kind if is_generic else type(self))
+        is_known = document is written or is_same_json(document, written)
+        return is_known and layout.comparison.holds(state, document)
 
 
 def _compared(attribute: attrs.Attribute[Any], value: Any) -> Any:

@@ -19,8 +19,9 @@ from kinto_orm.models.fields import METADATA
 from kinto_orm.models.forms import Form, form_of
 from kinto_orm.models.links import link_target
 from kinto_orm.models.merging import merged
+from kinto_orm.models.sameness import Test, is_verbatim, test_of
 from kinto_orm.models.survival import survives
-from kinto_orm.models.types import members_of, origin_of, plain
+from kinto_orm.models.types import members_of, models_in, origin_of, plain
 
 
 @frozen(eq=False)
@@ -41,6 +42,9 @@ class Spec:
         read_only: Whether a value stays what it was.
         links: Whether there are links to other records in it.
         converter: What the values are kept by.
+        test: Tells whether a value certainly stands for what is written; None if that takes
+            writing it.
+        is_verbatim: Whether a value is written as it is, if it is an object out of a document.
     """
 
     name: str
@@ -54,6 +58,8 @@ class Spec:
     read_only: bool
     links: bool
     converter: cattrs.Converter
+    test: Test | None
+    is_verbatim: bool
     exact: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -62,6 +68,22 @@ class Spec:
     def encoded(self, value: Any) -> Any:
         """Return *value* as it stands in a document."""
         return value if self.dump is None or value is None else self.dump(value)
+
+    def is_default(self, value: Any, made: Mapping[str, Any]) -> bool:
+        """
+        Tell whether a missing key may stay so: *value* is the default.
+
+        Args:
+            value: The value of the field.
+            made: What defaults that were made for this record would be written as, by key.
+        """
+        if self.key in made:
+            return same(made[self.key], self.encoded(value))
+        return type(value) is type(self.default) and bool(value == self.default)
+
+    def is_written(self, value: Any, written: Any) -> bool:
+        """Tell whether *value* would be written as it is *written*."""
+        return same(self.rewritten(written, value, self.encoded(value)), written)
 
     def rewritten(self, written: Any, value: Any, wire: Any) -> Any:
         """
@@ -132,11 +154,12 @@ def spec_of(model: type[Any], attribute: attrs.Attribute[Any]) -> Spec:
     def load(value: Any) -> Any:
         return converted(attribute, structure(value, kind))
 
+    is_bare = form is Form.EXACT and plain(kind) in (str, int, float, bool)
     return Spec(
         name=attribute.name,
         key=key_of(attribute),
         kind=kind,
-        dump=None if form is Form.EXACT and plain(kind) in (str, int, float, bool) else dump,
+        dump=None if is_bare else dump,
         load=load,
         form=form if attribute.converter is None else min(form, Form.LOSSLESS),
         default=attribute.default,
@@ -144,7 +167,20 @@ def spec_of(model: type[Any], attribute: attrs.Attribute[Any]) -> Spec:
         read_only=bool(options.get("read_only")),
         links=link_target(kind) is not None,
         converter=converter,
+        test=_test_of(attribute, form, converter),
+        is_verbatim=is_bare or (form is Form.EXACT and is_verbatim(kind, converter)),
     )
+
+
+def _test_of(
+    attribute: attrs.Attribute[Any], form: Form, converter: cattrs.Converter
+) -> Test | None:
+    """Return the test for the values of a field, if it is known how these are read and written."""
+    kind = attribute.type
+    is_converted = attribute.converter is not None
+    if form is Form.UNKNOWN or (form is Form.LOSSLESS and (is_converted or any(models_in(kind)))):
+        return None
+    return test_of(kind, converter)
 
 
 def key_of(attribute: attrs.Attribute[Any]) -> str:

@@ -11,6 +11,7 @@ from kinto_orm.client.paths import record_path
 from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document
+from kinto_orm.models.layout import layout_of
 from kinto_orm.models.permissions import permission_changes
 from kinto_orm.models.records import Record
 from kinto_orm.session.snapshots import target_of, without_stamps
@@ -94,11 +95,26 @@ class Entry:
         return self.wanted and self.loaded is None
 
     @property
+    def is_untouched(self) -> bool:
+        """Tell whether the record certainly is as it was loaded; False says nothing."""
+        record, loaded = self.record, self.loaded
+        if loaded is None or not self.wanted:
+            return False
+        state = record.__dict__
+        return (
+            state.get("_document") is loaded
+            and state.get("id") == self.key.id
+            and not permission_changes(record)
+            and layout_of(type(record)).comparison.holds(state, state["_document"])
+        )
+
+    @property
     def is_dirty(self) -> bool:
         """Tell whether the record was changed since it was loaded."""
         return (
             self.wanted
             and self.loaded is not None
+            and not self.is_untouched
             and (
                 bool(permission_changes(self.record))
                 or not same(without_stamps(self.loaded), target_of(self.record))

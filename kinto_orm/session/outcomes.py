@@ -220,7 +220,7 @@ def _met(write: Write, found: Stored | None, *, again: bool) -> Outcome:
         return Outcome(write, Fate.SUPERSEDED, found)
     again = again or bool(change.earlier)
     if again and _is_kept(change, found):  # Others wrote after it, and something else.
-        return Outcome(write, _DONE[change.action], found)
+        return Outcome(write, _done(change), found)
     return _conflict(write, found, again=again)
 
 

@@ -190,6 +190,8 @@ class UnitOfWork:
     def _changes(self, patch: type[PatchType] | None = None) -> Iterator[Change]:
         """Give what is to be written; all as *patch* says, if it is given."""
         for entry in self._known:
+            if entry.is_untouched:  # As most are.
+                continue
             if entry.wanted:
                 self._check_id(entry)
                 self._check_whole(entry)
