@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
-from .kinds import Document, Kind, equal, kind_of
+from .kinds import Document, equal, kind_of
 from .twins import Twin, twin_of
 from .world import Key, Lists, Stored, World
 
@@ -324,11 +324,11 @@ class Desk:
             rest = _rest(stored, intent.known)
             stored = self.world.write(key, {**rest, **intent.target}, intent.permissions)
             expected.fates[seat] = "created" if intent.base is None else "updated"
-            self._written(seat, stored, intent.permissions)
+            self._written(seat, stored)
             seat.twin.permit(stored.permissions, intent.permissions)
         elif stored is not None and _is_so(intent, stored, self.world.me):
             expected.fates[seat] = "unchanged"
-            self._written(seat, stored, intent.permissions)
+            self._written(seat, stored)
             if intent.permissions:
                 seat.twin.permit(stored.permissions, intent.permissions)
             else:
@@ -336,7 +336,8 @@ class Desk:
         else:
             expected.clashes[seat] = intent, None if stored is None else stored.document
 
-    def _written(self, seat: Seat, stored: Stored, sent: Lists) -> None:
+    def _written(self, seat: Seat, stored: Stored) -> None:
+        """Note that *stored* is on the server, as it was to be."""
         seat.twin.adopt(stored)
         seat.learn()
 

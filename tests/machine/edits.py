@@ -46,9 +46,7 @@ class SetField:
 
     def fits(self, twin: Twin) -> bool:
         """Tell whether there is such a field."""
-        return self.name in twin.kind.rules and (
-            self.name in twin.values or self.value is not None
-        )
+        return self.name in twin.kind.rules and (self.name in twin.values or self.value is not None)
 
     def make(self, twin: Twin) -> None:
         """Make it."""
@@ -117,7 +115,9 @@ class EditItems:
         before = twin.values[self.name]
         args = [each % (len(before) or 1) if type(each) is int else each for each in self.args]
         getattr(before, self.do)(*deepcopy(args))
-        own = [address(each) if self.name == "stops" and type(each) is dict else each for each in args]
+        own = [
+            address(each) if self.name == "stops" and type(each) is dict else each for each in args
+        ]
         getattr(getattr(twin.record, self.name), self.do)(*deepcopy(own))
 
 
@@ -155,7 +155,7 @@ class EditKey:
         found: Any = twin.record
         for step in self.path:
             is_item = isinstance(step, int) or isinstance(found, dict)
-            found = found[step] if is_item else getattr(found, step)
+            found = found[step] if is_item else getattr(found, str(step))
         if isinstance(found, dict):
             _put(found, self.key, self.value)
         elif self.key == "more":

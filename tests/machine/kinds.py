@@ -173,7 +173,7 @@ TODO: Final = Kind(
     {},
     {
         "title": Rule(REQUIRED, texts),
-        "done": Rule(False, st.booleans()),
+        "done": Rule(default=False, values=st.booleans()),
         "priority": Rule(0, numbers),
         "tags": Rule([], lists),
         "due": Rule(None, moments),

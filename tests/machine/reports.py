@@ -66,7 +66,7 @@ def check_result(
         for fate in _FATES
     }
     assert said == true, result
-    assert not (result.errors or result.unknown or result.merged)
+    assert (result.errors, result.unknown, result.merged) == ((), (), ())
     assert {id(each.record) for each in result.conflicts} == {
         id(seat.twin.record) for seat in expected.clashes
     }
@@ -77,9 +77,7 @@ def check_result(
         _check_conflict(conflicts[id(seat.twin.record)], intent, remote, world)
 
 
-def _check_conflict(
-    conflict: Any, intent: Intent, remote: Document | None, world: World
-) -> None:
+def _check_conflict(conflict: Any, intent: Intent, remote: Document | None, world: World) -> None:
     """See that a conflict has all three sides, and the paths that two of them changed."""
     assert equal(conflict.base, intent.base)
     assert equal(conflict.local, intent.target)
@@ -103,8 +101,8 @@ def _clashes(base: Any, local: Any, remote: Any, path: tuple[str, ...]) -> Itera
         return
     if all(isinstance(each, dict) for each in (base, local, remote)):
         for key in base.keys() | local.keys() | remote.keys():
-            values = [each.get(key, "<missing>") for each in (base, local, remote)]
-            yield from _clashes(*values, (*path, key))
+            one, two, three = (each.get(key, "<missing>") for each in (base, local, remote))
+            yield from _clashes(one, two, three, (*path, key))
     else:
         yield path
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from typing import Any
+
 import pytest
 
 from hypothesis import settings
@@ -21,15 +23,14 @@ PROGRAMS = int(os.environ.get("KINTO_ORM_PROGRAMS", "0"))
 STEPS = 40
 
 
-@pytest.mark.parametrize(
-    "app", [COMBINATIONS[1], COMBINATIONS[3]], indirect=True
-)
+@pytest.mark.parametrize("app", [COMBINATIONS[1], COMBINATIONS[3]], indirect=True)
 def test_any_program(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """No change is lost, none is made up, none is sent in vain, and each report is true."""
     # Answers are remembered at once: nobody writes while a program waits.
     monkeypatch.setattr(reading, "QUIET", -2.0)
+    machine: Any = lambda: Machine(app)  # noqa: E731 (what makes one will do)
     run_state_machine_as_test(
-        lambda: Machine(app),
+        machine,
         settings=settings(
             max_examples=PROGRAMS or 20,
             stateful_step_count=STEPS,

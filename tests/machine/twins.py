@@ -123,7 +123,7 @@ class Twin:
         self.permissions, self.permitted = None, {}
 
     def permit(self, lists: Lists, sent: Lists | None = None) -> None:
-        """Take *lists* as what the server permits; what was changed since they were *sent* stays."""
+        """Take *lists* as what the server permits; what changed since they were *sent* stays."""
         if self.permissions is None:
             self.permissions = deepcopy(lists)
         else:
@@ -168,7 +168,9 @@ def new_twin(kind: Kind, ident: str, values: Document, extra: Document, read: li
     given = {name: python(name, value) for name, value in values.items()}
     permissions: Any = {"permissions": Permissions(read=read)} if read else {}
     record = kind.model(id=ident, extra=deepcopy(extra), **given, **permissions)
-    values = {name: written(name, values.get(name, rule.default)) for name, rule in kind.rules.items()}
+    values = {
+        name: written(name, values.get(name, rule.default)) for name, rule in kind.rules.items()
+    }
     twin = Twin(record, kind, ident, values, deepcopy(extra))
     twin.permissions = {"read": set(read), "write": set()}
     return twin
