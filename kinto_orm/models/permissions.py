@@ -302,11 +302,13 @@ def all_permissions(record: Record) -> dict[str, list[str]]:
 
 
 def forget_permissions(record: Record) -> None:
-    """Note that the server does not have *record*: what it shall permit stays."""
+    """Note that the server does not have *record*: what it shall permit stays, if it is known."""
     state = record.__dict__
-    state["_acl"] = None
-    if (known := state.get("_permissions")) is not None and known.is_loaded:
-        state["_permissions"] = Permissions(read=known.read, write=known.write)
+    known = all_permissions(record)
+    state["_acl"] = state["_permissions"] = None
+    if known:
+        lists = {name: known.get(name, ()) for name in NAMES}
+        state["_permissions"] = Permissions(**lists)
 
 
 def outdate_permissions(record: Record) -> None:

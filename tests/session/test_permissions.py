@@ -207,6 +207,30 @@ class TestLoading:
         session.commit()
         assert permitted(app)["read"] == {Everyone}
 
+    def test_taken_elsewhere_unseen(self, app: App) -> None:
+        """That holds, too, if nobody has looked at them since they were read."""
+        session_with(app)
+        session = app.session()
+        todo = session.get(Todo, "a")
+        session.delete(todo)
+        session.commit()
+        session.add(todo)
+        session.commit()
+        assert permitted(app)["read"] == {Everyone}
+
+    def test_taken_elsewhere_unknown(self, app: App) -> None:
+        """If they were not known, those of a new record can be given, whoever asked before."""
+        session_with(app)
+        session = app.session()
+        todo = session.query(Todo).one()
+        assert not todo.permissions.is_loaded
+        session.delete(todo)
+        session.commit()
+        session.add(todo)
+        todo.permissions.read.add(ANN)
+        session.commit()
+        assert permitted(app)["read"] == {ANN}
+
 
 class TestTruth:
     """Lost answers."""
