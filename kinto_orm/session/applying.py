@@ -11,15 +11,15 @@ from kinto_orm.flow import Program
 from kinto_orm.models.permissions import adopt_permissions
 from kinto_orm.models.records import Record
 from kinto_orm.session.changes import Change, Write
-from kinto_orm.session.getting import Getting
 from kinto_orm.session.identity import Entry
+from kinto_orm.session.patching import Patching
 from kinto_orm.session.plans import Plan
 from kinto_orm.session.sights import looked_up
 from kinto_orm.session.snapshots import Stored
 from kinto_orm.session.staleness import moved_here, moved_there, stale
 
 
-class Applying(Getting):
+class Applying(Patching):
     """Makes sure that a plan is still true before it is sent."""
 
     def _ready(self, plan: Plan) -> Program[Plan]:

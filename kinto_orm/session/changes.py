@@ -53,6 +53,7 @@ class Change:
         keys: The keys of the document that are known, if the record was loaded in part.
         resolves: Whether it is what a conflict was resolved to.
         strict: Whether it is a conflict if somebody else has done exactly the same.
+        blind: A patch to apply, whatever is there, instead.
         after: A record that must be on the server before this is sent: the copy of one that moves.
     """
 
@@ -67,6 +68,7 @@ class Change:
     keys: frozenset[str] | None = None
     resolves: bool = False
     strict: bool = False
+    blind: PatchType | None = None
     after: Record | None = None
     base: Document | None = field(init=False, default=None)
 
@@ -83,7 +85,9 @@ class Change:
     @property
     def is_one(self) -> bool:
         """Tell whether there is anything to write."""
-        return bool(self.permissions) or not same(self.base, self.target)
+        if self.blind is not None or self.permissions:
+            return True
+        return not same(self.base, self.target)
 
     @property
     def aim(self) -> Aim:
@@ -127,7 +131,8 @@ class Write:
     form: str
 
     def __str__(self) -> str:
-        change, precondition = self.change, "; ".join(_preconditions(self.request))
+        change = self.change
+        precondition = "; ".join(_preconditions(self.request)) or "no precondition"
         paths = f" [{', '.join(change.paths)}]" if change.action == "update" else ""
         line = f"{self.request.method:6} {self.request.path}  {change.action}{paths}"
         return f"{line}, {precondition}, {self.form}{self._sizes}"
@@ -138,7 +143,7 @@ class Write:
         if self.request.body is None:
             return ""
         sizes = f", {size_of(self.request):,} bytes"
-        if self.request.method != "PATCH" or self.change.keys is not None:
+        if self.request.method != "PATCH" or self.change.keys is not None or self.change.blind:
             return sizes
         return f"{sizes}; the document has {len(encode(self.change.target)):,}"
 

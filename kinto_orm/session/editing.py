@@ -96,7 +96,8 @@ class Editing(Committing):
             entries = self._chosen(records)
             fresh = {entry: _as_loaded(entry) for entry in entries if _is_changed(entry)}
             for entry in entries:
-                if entry.loaded is None:
+                entry.blind = None
+                if entry.loaded is None or entry.loaded.get("last_modified") is None:
                     self._forget(entry)
                     continue
                 entry.want()

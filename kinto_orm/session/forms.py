@@ -41,6 +41,9 @@ _CREATION: Final = {"If-None-Match": "*"}
 def written(change: Change, *, alone: bool) -> Write:
     """Return *change* as a request that travels *alone*, or in a batch."""
     path = change.key.path
+    if (patch := change.blind) is not None:
+        request = Request("PATCH", path, (), {"Content-Type": patch.content_type}, patch.body)
+        return Write(change, request, f"a {type(patch).__name__}, whatever is there")
     if change.target is None:
         return Write(change, Request("DELETE", path, (), _unchanged(change)), "a deletion")
     if change.base is None:
@@ -51,6 +54,8 @@ def written(change: Change, *, alone: bool) -> Write:
 
 def must_travel_alone(change: Change) -> bool:
     """Tell whether *change* cannot be said in a batch."""
+    if change.blind is not None:
+        return True
     if change.action != "update":
         return False
     return issubclass(change.patch, GuardedJSONPatch) or (

@@ -14,6 +14,7 @@ from kinto_orm.flow.messages import Document
 from kinto_orm.models.layout import layout_of
 from kinto_orm.models.permissions import permission_changes
 from kinto_orm.models.records import Record
+from kinto_orm.patch_type import PatchType
 from kinto_orm.session.snapshots import target_of, without_stamps
 
 
@@ -51,6 +52,7 @@ class Entry:
         sent: Writes that were sent, once for each time, and may be applied yet for all that is
             known.
         undone: Those of them whose changes were undone here since (see `Editing.rollback`).
+        blind: A patch that is to be applied to it, whatever the server has.
         after: Where the record is moved to: it must be there before this one may go.
         origins: The entries that wait for this one: the record is moved from there.
     """
@@ -61,6 +63,7 @@ class Entry:
     wanted: bool = True
     sent: list[Write] = field(factory=list["Write"])
     undone: tuple[Write, ...] = ()
+    blind: PatchType | None = None
     after: Entry | None = None
     origins: list[Entry] = field(factory=list["Entry"])
 
@@ -98,7 +101,7 @@ class Entry:
     def is_untouched(self) -> bool:
         """Tell whether the record certainly is as it was loaded; False says nothing."""
         record, loaded = self.record, self.loaded
-        if loaded is None or not self.wanted:
+        if loaded is None or not self.wanted or self.blind is not None:
             return False
         state = record.__dict__
         return (
@@ -116,7 +119,8 @@ class Entry:
             and self.loaded is not None
             and not self.is_untouched
             and (
-                bool(permission_changes(self.record))
+                self.blind is not None
+                or bool(permission_changes(self.record))
                 or not same(without_stamps(self.loaded), target_of(self.record))
             )
         )

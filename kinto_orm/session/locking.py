@@ -20,7 +20,6 @@ from __future__ import annotations
 import warnings
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from attrs import define, field
 
@@ -29,10 +28,8 @@ from kinto_orm.exceptions import UnlockedWarning
 from kinto_orm.flow.messages import Document, Request, Response
 from kinto_orm.flow.refusals import response_error
 from kinto_orm.query.items import LOCK
-
-
-if TYPE_CHECKING:
-    from kinto_orm.session.changes import Write
+from kinto_orm.session.changes import Write
+from kinto_orm.session.forms import must_travel_alone
 
 
 def locks(writes: Iterable[Write]) -> list[Request]:
@@ -44,7 +41,7 @@ def locks(writes: Iterable[Write]) -> list[Request]:
     found: dict[str, Document] = {}
     for write in writes:
         change = write.change
-        if change.base is not None and not isinstance(write.request.body, list):
+        if change.base is not None and not must_travel_alone(change):
             path = record_path(change.key.bucket, change.key.collection, LOCK)
             found.setdefault(path, {**change.base, "id": LOCK})
     # In one order, lest two batches wait for each other.

@@ -44,8 +44,10 @@ from kinto_orm.flow.refusals import (
 from kinto_orm.flow.retrying import RetryPolicy, not_explained, stands_in_its_own_way
 from kinto_orm.models.parts import known_part
 from kinto_orm.models.permissions import permitted
+from kinto_orm.patch_type import JSONPatch, PatchType
 from kinto_orm.session.changes import Aim, Change, Write
 from kinto_orm.session.locking import Locking
+from kinto_orm.session.patches import leaves_as_it_is
 from kinto_orm.session.plans import Plan
 from kinto_orm.session.results import Fate, Outcome
 from kinto_orm.session.sights import looked_up
@@ -191,7 +193,7 @@ def judged(write: Write, response: Response, *, again: bool = False) -> Outcome 
         return Outcome(write, _done(change), Stored(document, permissions_of(response)))
     if status < 300 or status >= 500 or status == 409:
         return None
-    if status == 404 and missing_of(response) == "record":
+    if status == 404 and missing_of(response) == "record" and change.blind is None:
         return _met(write, None, again=again)
     if status == 412:
         existing = existing_of(response)
@@ -327,10 +329,22 @@ def _unseen(write: Write, error: KintoException) -> Outcome:
 def seen(write: Write, found: Stored | None) -> Outcome | None:
     """Return what it means that the server has *found* now; None: *write* was not applied."""
     change = write.change
+    if change.blind is not None:
+        return _seen_blind(write, change.blind, found)
     before = None if found is None else found.version
     if change.version == before and not (found is None and change.target is None):
         return None
     return _met(write, found, again=True)
+
+
+def _seen_blind(write: Write, patch: PatchType, found: Stored | None) -> Outcome | None:
+    """Return what it means that the server has *found*, after a *patch* without a precondition."""
+    if found is None:
+        return None
+    if isinstance(patch, JSONPatch):
+        return _unknown(write, OutcomeUnknown("nothing tells whether a JSON Patch was applied"))
+    applied = leaves_as_it_is(patch, found.document, found.permissions)
+    return Outcome(write, Fate.UPDATED, found) if applied else None
 
 
 # -- What went wrong ---------------------------------------------------------------------------

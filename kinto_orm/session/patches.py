@@ -12,6 +12,9 @@ from typing import Any, Final
 
 from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document
+from kinto_orm.flow.recovering import merged
+from kinto_orm.models.permissions import Lists, permitted
+from kinto_orm.patch_type import MergePatch, PatchType
 
 
 _MISSING: Final = object()
@@ -53,3 +56,13 @@ def merges_to(old: Any, new: Any) -> bool:
     return before.keys() <= new.keys() and all(
         merges_to(before.get(key, _MISSING), value) for key, value in new.items()
     )
+
+
+def leaves_as_it_is(patch: PatchType, document: Document, permissions: Lists | None) -> bool:
+    """Tell whether *patch*, a `MergePatch` or a `BasicPatch`, would change nothing of these."""
+    body: Mapping[str, Any] = patch.body
+    data, wanted = body.get("data") or {}, body.get("permissions") or {}
+    if wanted and not permitted(permissions, wanted):
+        return False
+    changed = merged(document, data) if isinstance(patch, MergePatch) else {**document, **data}
+    return same(changed, document)

@@ -36,10 +36,15 @@ def planned(changes: Sequence[Change], limit: int, *, locked: bool = False) -> P
     early = [change for change in changes if change.after is None]
     parts = _parts(early, limit, locked=locked) + _parts(late, limit, locked=locked)
     chunks = (
-        tuple(written(change, alone=len(part) == 1 and not locked) for change in part)
+        tuple(written(change, alone=_is_alone(part, locked=locked)) for change in part)
         for part in parts
     )
     return Plan(tuple(chunks), locked=locked)
+
+
+def _is_alone(part: Sequence[Change], *, locked: bool) -> bool:
+    """Tell whether *part* is one request; a lock makes a batch of what can be in one."""
+    return len(part) == 1 and (not locked or must_travel_alone(part[0]))
 
 
 def _parts(changes: Sequence[Change], limit: int, *, locked: bool) -> list[list[Change]]:

@@ -14,6 +14,7 @@ from kinto_orm.exceptions import (
     TransactionConflict,
 )
 from kinto_orm.flow import Document
+from kinto_orm.flow.json import same
 from kinto_orm.models.collections import collection_of
 from kinto_orm.models.links import links_of
 from kinto_orm.models.parts import keys_of
@@ -25,7 +26,7 @@ from kinto_orm.session.exclusive import Exclusive
 from kinto_orm.session.identity import Entry, IdentityMap, Key, renamed
 from kinto_orm.session.observing import Counting
 from kinto_orm.session.results import EFFECTS, Fate, Outcome
-from kinto_orm.session.snapshots import adopt, is_dirty, loaded_of, target_of
+from kinto_orm.session.snapshots import adopt, is_dirty, loaded_of, target_of, without_stamps
 
 
 R = TypeVar("R", bound=Record)
@@ -148,6 +149,9 @@ class UnitOfWork:
             self.add(record)
         entry = self._known.of(record)
         assert entry is not None
+        if entry.blind is not None:
+            msg = f"{record!r} cannot be deleted: it is to be patched; commit that first"
+            raise InvalidRequest(msg)
         entry.wanted = False
         entry.release()
         if entry.loaded is None and not entry.sent and id(record) not in self._underway:
@@ -195,6 +199,7 @@ class UnitOfWork:
             if entry.wanted:
                 self._check_id(entry)
                 self._check_whole(entry)
+                self._check_blind(entry)
                 change = self._change(entry, target_of(entry.record), patch)
                 if change.is_one:
                     self._check_links(entry)
@@ -218,6 +223,7 @@ class UnitOfWork:
             all_permissions=all_permissions(entry.record) if target is not None else {},
             keys=keys_of(entry.record),
             strict=self._is_repeating,
+            blind=entry.blind if target is not None else None,
             after=None if entry.after is None else entry.after.record,
         )
 
@@ -234,6 +240,19 @@ class UnitOfWork:
                 f"{type(record).__name__} {entry.key} cannot be created: it was loaded in part, and"
                 " has been deleted since, so that the rest of it is lost. Expunge it, and add a new"
                 " record"
+            )
+            raise InvalidRequest(msg)
+
+    def _check_blind(self, entry: Entry) -> None:
+        """Refuse changes of a record that was not loaded, or that is to be patched as well."""
+        record, loaded = entry.record, entry.loaded
+        is_stand_in = loaded is not None and loaded.get("last_modified") is None
+        if not is_stand_in and entry.blind is None:
+            return
+        if permission_changes(record) or not same(without_stamps(loaded or {}), target_of(record)):
+            msg = (
+                f"{type(record).__name__} {entry.key} was changed, and is to be patched without"
+                " being loaded: commit the one before the other; get() loads it"
             )
             raise InvalidRequest(msg)
 
