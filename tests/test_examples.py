@@ -110,3 +110,21 @@ def test_the_newsroom() -> None:
         "changed: snow",
         "changed: sun",
     ]
+
+
+def test_the_editors() -> None:
+    """Three people edit at once, and nobody's work is lost."""
+    assert example("editors.py").splitlines() == [
+        "filled: 2 created; 1 request",
+        "Ann: 1 updated; 1 request",
+        "Bob: 1 merged; 2 requests",
+        "   By Ann. It rains. It is wet. More tomorrow. ['local', 'weather']",
+        "Ann: 1 updated; 1 request",
+        "Bob: headline clashes",
+        "Bob: 1 merged; 1 request",
+        "   Heavy rain in the north",
+        "Cleo: 1 deleted; 1 request",
+        "Ann: deleted by them",
+        "Ann: 1 created, 1 unchanged; 2 requests",
+        "readers: 15",
+    ]

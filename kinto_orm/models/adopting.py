@@ -17,6 +17,7 @@ from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow.json import copied, same
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.layout import Layout, layout_of, load
+from kinto_orm.models.specs import Spec
 from kinto_orm.models.types import is_composite, is_model, parts_of
 
 
@@ -184,15 +185,25 @@ def rebased(kind: type[R], remote: Document | None, target: Document) -> R:
 
 
 def _check_stands_for(record: Record, remote: Document, target: Document) -> None:
-    stands_for, declared = record._dump(), layout_of(type(record)).declared
+    specs = {spec.key: spec for spec in layout_of(type(record)).specs}
+    stands_for = record._dump()
     for key in stands_for.keys() | target.keys():
-        is_default = key in declared and key not in stands_for and key not in remote
-        if not is_default and not same(stands_for.get(key, _MISSING), target.get(key, _MISSING)):
+        if key in specs and key not in stands_for and key not in remote:
+            continue  # It has its default.
+        found, meant = stands_for.get(key, _MISSING), target.get(key, _MISSING)
+        if not same(found, meant) and not _mean_the_same(specs.get(key), found, meant):
             msg = (
                 f"{type(record).__name__} {record.id!r} cannot be what the changes here and"
                 f" elsewhere amount to: {key} would be another"
             )
             raise InvalidRequest(msg)
+
+
+def _mean_the_same(spec: Spec | None, one: Any, other: Any) -> bool:
+    """Tell whether two ways to write a field mean the same: a set has no order, for one."""
+    if spec is None or one is _MISSING or other is _MISSING:
+        return False
+    return same(spec.encoded(spec.load(copied(one))), spec.encoded(spec.load(copied(other))))
 
 
 def become(record: Record, other: Record) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from collections.abc import Callable, Sequence
 
 from kinto_orm.client.endpoints.server import BATCH_LIMIT
@@ -27,6 +29,9 @@ from kinto_orm.session.results import CommitResult, Fate, failure_of, result_of
 from kinto_orm.session.sights import looked_up
 from kinto_orm.session.verifying import verified
 from kinto_orm.session.writing import Options
+
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class Committing(Applying):
@@ -156,6 +161,7 @@ class Committing(Applying):
             raise
         error_, self.last_result = self._told(untouched, requests)
         self._outcomes = []
+        _log(self.last_result)
         return error_, self.last_result
 
     def _limit(self) -> Program[int]:
@@ -206,3 +212,11 @@ class Committing(Applying):
         kept = [entry for entry in self._known if id(entry.record) not in told]
         result = result_of(final, untouched, kept, requests)
         return failure_of(final, result), result
+
+
+def _log(result: CommitResult) -> None:
+    """Log what a commit did, if there was anything to do."""
+    if result.unknown:
+        logger.warning("a commit could not find out what was written: %s", result)
+    elif result.requests:
+        logger.info("a commit: %s", result)

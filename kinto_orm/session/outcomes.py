@@ -13,6 +13,8 @@ A record that is gone has three shapes (docs/protocol.md, P2); here they are one
 
 from __future__ import annotations
 
+import logging
+
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -54,6 +56,8 @@ from kinto_orm.session.sights import looked_up
 from kinto_orm.session.snapshots import Stored, agree, has_kept, without_stamps
 from kinto_orm.session.three_way import three_way
 
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 _DONE: Final = {"create": Fate.CREATED, "update": Fate.UPDATED, "delete": Fate.DELETED}
 
@@ -286,6 +290,7 @@ def _recovered(
     only_conflicts = all(isinstance(error, TransactionConflict) for error in left.values())
     rounds = (None,) if only_conflicts else (True, False, None)
     for attempt, together in enumerate(rounds, 1):
+        logger.info("%s writes were not answered, and are looked up", len(left))
         yield Sleep(patience.pause(attempt))
         sights = yield from looked_up([write.change.key for write in left])
         for write, sight in zip(list(left), sights, strict=True):
