@@ -131,6 +131,31 @@ class TestCheckThenAct:
         assert "second" in second.data
         assert "first" not in second.data
 
+    def test_waits_for_a_write_before_it(
+        self, server: KintoServer, wire: Wire, records: str, gate: str
+    ) -> None:
+        """P3: of two batches that write the same record first, the second sees what is next."""
+        wire.create(records, "a")
+        header = {"If-Match": wire.get(f"{records}/a").etag}
+        lock, unlock = put(f"{records}/lock"), sub("DELETE", f"{records}/lock")
+        first, second = overlap(
+            server,
+            gate.removesuffix("/gate"),
+            lambda: wire.batch(
+                lock,
+                sub("PATCH", f"{records}/a", {"data": {"first": True}}, header),
+                unlock,
+                put(gate),
+            ),
+            lambda: wire.batch(
+                lock, sub("PATCH", f"{records}/a", {"data": {"second": True}}, header), unlock
+            ),
+        )
+        assert first.statuses == [201, 200, 200, 201]
+        assert second.statuses == [201, 412, 200]
+        assert wire.get(f"{records}/a").data == first.responses[1].data
+        assert wire.get(f"{records}/lock").status == 404
+
     def test_does_not_lose_a_creation(
         self, server: KintoServer, wire: Wire, records: str, gate: str
     ) -> None:
