@@ -298,7 +298,7 @@ def _recovered(
                 ledger.note(known := _unseen(write, left[write]))
                 if known.fate is Fate.UNKNOWN:
                     unseen[write] = left[write]
-            elif (outcome := seen(write, sight)) is not None:
+            elif (outcome := seen(write, sight, again=_was_lost(left[write]))) is not None:
                 ledger.note(outcome)
             else:
                 continue
@@ -323,23 +323,34 @@ def _recovered(
     return None
 
 
+def _was_lost(error: KintoException) -> bool:
+    """Tell whether a write that met *error* may have been applied."""
+    return not isinstance(error, PreconditionFailed)  # Which is of a first try, see `_open`.
+
+
 def _unseen(write: Write, error: KintoException) -> Outcome:
     """Return what is known of *write*, which met *error*, when the server cannot be asked."""
-    if isinstance(error, PreconditionFailed) and (response := error.response) is not None:
-        # It was never sent before, and is not applied, whatever the record permits.
+    if not _was_lost(error) and (response := error.response) is not None:
         return _conflict(write, Stored(existing_of(response) or {}), again=False)
     return _unknown(write, error)
 
 
-def seen(write: Write, found: Stored | None) -> Outcome | None:
-    """Return what it means that the server has *found* now; None: *write* was not applied."""
+def seen(write: Write, found: Stored | None, *, again: bool = True) -> Outcome | None:
+    """
+    Return what it means that the server has *found* now; None: *write* was not applied.
+
+    Args:
+        write: The write.
+        found: What the server has.
+        again: Whether that may be its doing.
+    """
     change = write.change
     if change.blind is not None:
         return _seen_blind(write, change.blind, found)
     before = None if found is None else found.version
     if change.version == before and not (found is None and change.target is None):
         return None
-    return _met(write, found, again=True)
+    return _met(write, found, again=again)
 
 
 def _seen_blind(write: Write, patch: PatchType, found: Stored | None) -> Outcome | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 
@@ -21,6 +22,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the number of the first (1)")
     parser.add_argument("--records", type=int, default=60, help="how many at most (60)")
     given = parser.parse_args()
+    logging.getLogger().addHandler(logging.NullHandler())  # Kinto tells of each 409 at length.
     began, reports = time.monotonic(), []
     with ExitStack() as stack:
         started: dict[str, KintoServer] = {}

@@ -212,6 +212,7 @@ class Trial:
             assert written[ident] == (1 if "-n" in ident else 2), ident  # Those were there before.
 
 
+@pytest.mark.early
 @at_each_moment
 @pytest.mark.parametrize(
     ("edit", "around"), [(one, calm), (one, lost), (one, dropped), (many, calm), (many, lost)]
@@ -229,15 +230,13 @@ def test_a_commit(
         assert number > least
 
 
+@pytest.mark.early
 @at_each_moment
 @on_postgresql
-@pytest.mark.parametrize("edit", [one, many])
-def test_a_commit_that_is_rolled_back(
-    app: App, edit: Callable[[App, Any, str], Counter[str]], moment: str
-) -> None:
+def test_a_commit_that_is_rolled_back(app: App, moment: str) -> None:
     """Before, while and after the database undoes what was written: the next commit does it."""
     with FaultProxy(app.server.url) as proxy:
-        trial = Trial(app, proxy, edit, refused, moment)
+        trial = Trial(app, proxy, many, refused, moment)
         number = 1
         while trial.at(number):
             number += 1

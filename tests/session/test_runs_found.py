@@ -95,6 +95,18 @@ def test_a_refusal_that_cannot_be_looked_into(app: App) -> None:
 
 
 @on_two
+def test_a_refusal_that_is_looked_into(app: App) -> None:
+    """A write that was refused at its first try did nothing, and is not said to have, perhaps."""
+    session = app.session()
+    session.add(todo := Todo(id="x", title="ours"))
+    todo.permissions.read = {"account:ann"}
+    app.create([{"id": "x", "title": "theirs"}])
+    with pytest.raises(ConflictError) as caught:
+        session.commit()
+    assert "Nothing was written to it" in str(caught.value.exceptions[0])
+
+
+@on_two
 class TestUnableToSay:
     """The server answers, but cannot say what it has (a 503): later it can."""
 
