@@ -304,7 +304,7 @@ def _recovered(
             else:
                 continue
             del left[write]
-        if lost := next((each for each in sights if isinstance(each, TransportError)), None):
+        if sights and isinstance(lost := sights[-1], TransportError):
             for write, error in left.items():
                 ledger.note(_unknown(write, error))
             return lost

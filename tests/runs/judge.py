@@ -142,11 +142,16 @@ class Case:
         if not alike(said, found):
             yield f"the server has {apart(found, said)}, says the record"
         is_mere = wish.base is not None and not self._others(wish.ident)
-        if not has_all(found, wish.base, wish.target) or (
-            is_mere and not alike(found, wish.target)
-        ):
+        if not self._has_all(wish, found) or (is_mere and not alike(found, wish.target)):
             yield f"the server has {apart(found, wish.target)}"
         yield from self._permissions(wish, state)
+
+    def _has_all(self, wish: Wish, found: Document) -> bool:
+        """Tell whether *found* has what was changed, since whichever version that was loaded."""
+        assert wish.target is not None
+        states = self.witness.states[wish.ident] if wish.doubtful else []
+        bases = [wish.base, *(bare(each.document) for each in states if each.document)]
+        return any(has_all(found, base, wish.target or {}) for base in bases)
 
     def _permissions(self, wish: Wish, state: State) -> Iterator[str]:
         if wish.read is None or self.witness.now(wish.ident) is not state:

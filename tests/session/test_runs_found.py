@@ -122,6 +122,18 @@ class TestUnableToSay:
             assert len(result.created) == 60
             assert len(app.stored()) == 60
 
+    def test_some_of_it(self, app: App) -> None:
+        """Of two looks one gets no answer: the server is not out of reach, and is asked again."""
+        with FaultProxy(app.server.url) as proxy:
+            session = app.session(app.client(proxy.url, retry=HASTY))
+            session.add_all(Todo(id=f"t{number:02}", title="x") for number in range(30))
+            session.plan()
+            proxy.lose_answer(when=writes, times=2)
+            proxy.answer(503, when=reads, times=2)
+            proxy.drop(when=reads)  # The first look at the end; the second one is answered.
+            result = session.commit()
+            assert len(result.created) == 30
+
     def test_before_a_commit(self, app: App) -> None:
         """A record that may have come, and is to go, is not left behind: nothing is written yet."""
         with FaultProxy(app.server.url) as proxy:
