@@ -21,7 +21,7 @@ from kinto_orm.patch_type import PatchType, checked_kind
 from kinto_orm.session.applying import Applying
 from kinto_orm.session.changes import Change
 from kinto_orm.session.events import announced
-from kinto_orm.session.outcomes import seen
+from kinto_orm.session.judging import seen
 from kinto_orm.session.planning import check, planned
 from kinto_orm.session.plans import Plan
 from kinto_orm.session.progress import Progress

@@ -36,8 +36,9 @@ from kinto_orm.session.changes import Change, Write
 from kinto_orm.session.conflicts import Resolution, resolved, set_keys
 from kinto_orm.session.events import announced, is_heard
 from kinto_orm.session.identity import Entry
+from kinto_orm.session.judging import superseding
 from kinto_orm.session.loading import Loading
-from kinto_orm.session.outcomes import carried_out, superseding
+from kinto_orm.session.outcomes import carried_out
 from kinto_orm.session.planning import planned
 from kinto_orm.session.plans import Plan
 from kinto_orm.session.progress import Progress
@@ -194,6 +195,9 @@ class Writing(Loading):
         """Take *resolution* into a record; return what is still to be written."""
         change, found, document = outcome.write.change, outcome.stored, resolution.document
         encode(document)  # Before anything is changed.
+        if found is not None and found.permissions is None and permission_changes(entry.record):
+            msg = "it is not known what it permits elsewhere, and that was changed here"
+            raise InvalidRequest(msg)
         if document is None:
             return self._taken_away(entry, outcome)
         if found is None:
