@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 from collections.abc import Callable, Collection, Iterator
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from kinto_orm.flow.json import copied, hashable, same
 from kinto_orm.session.three_way import Merged, merge_sets, three_way
+from samples import real, search_config, translation_models
 from strategies import scalars, triples, values
 
 
