@@ -14,6 +14,7 @@ from kinto_orm.exceptions import (
     ConcurrentUseError,
     Conflict,
     ConflictError,
+    ConflictKind,
     InvalidId,
     KintoBatchException,
     KintoException,
@@ -22,6 +23,7 @@ from kinto_orm.exceptions import (
     RecordNotFound,
     SchemaViolation,
     StalePlanError,
+    UnlockedWarning,
     UnsavedChangesWarning,
     ValidationError,
 )
@@ -40,15 +42,20 @@ from kinto_orm.models.permissions import (
     Principal,
     User,
 )
+from kinto_orm.models.policies import OnConflict
 from kinto_orm.models.records import EmbeddedRecord, Record
 from kinto_orm.patch_type import BasicPatch, GuardedJSONPatch, JSONPatch, MergePatch, WholeDocument
 from kinto_orm.query.items import Invalid, Tombstone
 from kinto_orm.query.queries import AsyncQuery, Query
+from kinto_orm.session.events import listen, unlisten
 from kinto_orm.session.field_changes import FieldChange
 from kinto_orm.session.plans import Plan
+from kinto_orm.session.progress import Progress
 from kinto_orm.session.results import CommitResult
 from kinto_orm.session.sessions import AsyncSession, Session
 from kinto_orm.session.snapshots import MISSING, NOT_LOADED
+from kinto_orm.session.staleness import Difference
+from kinto_orm.session.three_way import Merged, three_way
 from kinto_orm.transport.auth import BearerTokenAuth, TokenAuth
 from kinto_orm.transport.sessions import create_session
 from kinto_orm.transport.wire import Timeout
@@ -79,6 +86,8 @@ __all__ = [
     "Condition",
     "Conflict",
     "ConflictError",
+    "ConflictKind",
+    "Difference",
     "Embedded",
     "EmbeddedRecord",
     "Endpoints",
@@ -96,11 +105,14 @@ __all__ = [
     "KintoException",
     "Link",
     "MergePatch",
+    "Merged",
     "NotLoaded",
     "NotModified",
+    "OnConflict",
     "Permissions",
     "Plan",
     "Principal",
+    "Progress",
     "Query",
     "Record",
     "RecordNotFound",
@@ -111,6 +123,7 @@ __all__ = [
     "Timeout",
     "TokenAuth",
     "Tombstone",
+    "UnlockedWarning",
     "UnsavedChangesWarning",
     "User",
     "ValidationError",
@@ -121,6 +134,9 @@ __all__ = [
     "ensure",
     "field",
     "link",
+    "listen",
+    "three_way",
+    "unlisten",
 ]
 
 #: What few programs need, and takes long to load: it is, when it is first asked for.

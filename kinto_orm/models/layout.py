@@ -99,7 +99,7 @@ class Layout:
             if spec.read_only and not attribute.init
         )
         self._built = self._compiled(attributes)
-        self.comparison = Comparison(model, self.specs, self.keys)
+        self.comparison: Comparison = Comparison(model, self.specs, self.keys)
         #: Keys that the constructor wants and a document may lack: None is among the values.
         self.optional: frozenset[str] = frozenset(
             spec.key

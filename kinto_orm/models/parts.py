@@ -9,7 +9,7 @@ whatever it is, since what the server has there is not known.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 
@@ -29,6 +29,8 @@ from kinto_orm.models.types import called
 if TYPE_CHECKING:
     from kinto_orm.models.records import Record
 
+
+R = TypeVar("R", bound="Record")
 
 #: Where a record keeps the names of the fields that were loaded.
 PART: Final = "_part"
@@ -76,6 +78,13 @@ def load_part(model: type[Record], document: Document, part: frozenset[str]) -> 
         _part=part,
     )
     _fill(record, layout, document, part)
+    return record
+
+
+def stand_in(model: type[R], id: str) -> R:
+    """Return a record of *model* of which nothing was loaded: it has an *id*, and that is all."""
+    document = {"id": id, **({model._tag_field: model._tag} if model._tag else {})}
+    record: R = load_part(model, document, frozenset())
     return record
 
 

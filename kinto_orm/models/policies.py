@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from kinto_orm.exceptions import Conflict, InvalidRequest
+
+
+if TYPE_CHECKING:
+    from kinto_orm.models.records import Record
 
 
 #: Ways to resolve a conflict; `"raise"` leaves it to the program.
@@ -13,10 +17,10 @@ Policy: TypeAlias = Literal["raise", "merge", "client_wins", "server_wins"]
 
 #: What a function may say of a conflict: a policy, the document that the record shall be, a record
 #: that is so, or None, which raises it.
-Verdict: TypeAlias = Policy | Mapping[str, Any] | Any | None
+Verdict: TypeAlias = "Policy | Mapping[str, Any] | Record | None"
 
 #: A function that is asked about each conflict.
-Resolver: TypeAlias = Callable[[Conflict], Verdict | Awaitable[Verdict]]
+Resolver: TypeAlias = Callable[[Conflict], "Verdict | Awaitable[Verdict]"]
 
 #: What *on_conflict* may be.
 OnConflict: TypeAlias = Policy | Resolver

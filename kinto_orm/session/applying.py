@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 
 from attrs import evolve
 
 from kinto_orm.exceptions import InvalidRequest, KintoException
 from kinto_orm.flow import Program
+from kinto_orm.models.binding import unbound
 from kinto_orm.models.permissions import adopt_permissions
 from kinto_orm.models.records import Record
+from kinto_orm.patch_type import PatchType
 from kinto_orm.session.changes import Change, Write
-from kinto_orm.session.identity import Entry
+from kinto_orm.session.identity import Entry, Key
 from kinto_orm.session.patching import Patching
 from kinto_orm.session.plans import Plan
 from kinto_orm.session.sights import looked_up
-from kinto_orm.session.snapshots import Stored
+from kinto_orm.session.snapshots import Stored, target_of
 from kinto_orm.session.staleness import moved_here, moved_there, stale
 
 
@@ -45,24 +48,13 @@ class Applying(Patching):
         for change in changes:
             self._refuse_elsewhere(change)
             self._refuse_edited(change)
-        sights = yield from looked_up([change.key for change in changes])
-        found: list[Stored | None] = []
-        for sight in sights:
-            if isinstance(sight, KintoException):
-                raise sight
-            found.append(sight)
-        moved = [moved_there(*each) for each in zip(changes, found, strict=True)]
-        if differences := [each for each in moved if each is not None]:
-            raise stale(differences)
-        for change, stored in zip(changes, found, strict=True):
-            _refuse_hidden(change, stored)
-        stores = {change.key: stored for change, stored in zip(changes, found, strict=True)}
-        return Plan(
-            tuple(
-                tuple(self._taken_over(write, stores[write.change.key]) for write in chunk)
-                for chunk in plan.chunks
-            )
+        stores = yield from _unmoved([change for change in changes if change.blind is None])
+        # What moves comes after its copy: each finds the one that it waits for.
+        chunks = tuple(
+            tuple(self._taken_over(write, stores.get(write.change.key)) for write in chunk)
+            for chunk in plan.chunks
         )
+        return evolve(plan, chunks=chunks, detached=False)
 
     def _refuse_elsewhere(self, change: Change) -> None:
         here = self._key(type(change.record), change.key.id)
@@ -75,7 +67,7 @@ class Applying(Patching):
 
     def _refuse_edited(self, change: Change) -> None:
         entry = self._known.find(change.key)
-        if entry is None or (entry.is_clean and type(entry.record) is type(change.record)):
+        if entry is None or (entry.is_clean and _is_of_its_class(entry.record, change)):
             return
         name = f"{type(entry.record).__name__} {entry.key}"
         what = "has changes that are not committed" if not entry.is_clean else "is of another class"
@@ -84,15 +76,41 @@ class Applying(Patching):
 
     def _taken_over(self, write: Write, stored: Stored | None) -> Write:
         """Return *write* for the session's own object; the plan's stays as it is."""
-        change, fresh = write.change, deepcopy(write.change.record)
+        change = write.change
+        if change.blind is not None:
+            own = self._patched(change, change.blind)
+        else:
+            own = self._changed(change, stored)
+        return evolve(write, change=own)
+
+    def _patched(self, change: Change, patch: PatchType) -> Change:
+        """Have the session's own object be patched as *change* says."""
+        record = self.patch(type(change.record), change.key.id, patch)
+        return self._change(self._mine(record), target_of(record))
+
+    def _changed(self, change: Change, stored: Stored | None) -> Change:
+        """Have the session's own object be changed as *change* says."""
+        fresh = deepcopy(change.record)
         adopt_permissions(fresh, None if stored is None else stored.permissions)
-        record = self._put(change, fresh)
+        entry = self._put(change, fresh)
+        record = entry.record
         for name, members in change.permissions.items():
             setattr(record.permissions, name, members)
-        loaded = record.__dict__["_document"]
-        return Write(evolve(change, record=record, loaded=loaded), write.request, write.form)
+        after = None if change.after is None else self._copy_of(change.after)
+        if after is not None:
+            entry.follow(after)
+        return evolve(
+            change,
+            record=record,
+            loaded=record.__dict__["_document"],
+            after=None if after is None else after.record,
+        )
 
-    def _put(self, change: Change, fresh: Record) -> Record:
+    def _copy_of(self, record: Record) -> Entry | None:
+        """Return the session's own entry of the copy that is *record* in a plan."""
+        return self._known.find(self._key(type(record), record.id))
+
+    def _put(self, change: Change, fresh: Record) -> Entry:
         """Have the session know *fresh*, or its own object for the same record be as that."""
         entry = self._known.find(change.key)
         if entry is None:
@@ -102,7 +120,34 @@ class Applying(Patching):
             entry.record.__dict__.clear()
             entry.record.__dict__.update(fresh.__dict__)
         entry.loaded, entry.wanted = fresh.__dict__["_document"], change.target is not None
-        return entry.record
+        if not entry.wanted:
+            entry.release()
+        return entry
+
+
+def _unmoved(changes: Sequence[Change]) -> Program[dict[Key, Stored | None]]:
+    """Return what the server has of the records of *changes*, if that is what these are of."""
+    sights = yield from looked_up([change.key for change in changes])
+    found: list[Stored | None] = []
+    for sight in sights:
+        if isinstance(sight, KintoException):
+            raise sight
+        found.append(sight)
+    pairs = list(zip(changes, found, strict=True))
+    moved = [moved_there(change, stored) for change, stored in pairs]
+    if differences := [each for each in moved if each is not None]:
+        raise stale(differences)
+    for change, stored in pairs:
+        _refuse_hidden(change, stored)
+    return {change.key: stored for change, stored in pairs}
+
+
+def _is_of_its_class(record: Record, change: Change) -> bool:
+    """Tell whether *record* may be changed so: a patch, which knows no kind, is of all kinds."""
+    model = type(change.record)
+    return type(record) is model or (
+        change.blind is not None and isinstance(record, unbound(model))
+    )
 
 
 def _refuse_hidden(change: Change, stored: Stored | None) -> None:

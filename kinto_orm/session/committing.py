@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from kinto_orm.client.endpoints.server import BATCH_LIMIT
 from kinto_orm.exceptions import (
@@ -19,7 +19,6 @@ from kinto_orm.models.policies import OnConflict, checked_policy
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import PatchType, checked_kind
 from kinto_orm.session.applying import Applying
-from kinto_orm.session.changes import Change
 from kinto_orm.session.events import announced
 from kinto_orm.session.judging import seen
 from kinto_orm.session.planning import check, planned
@@ -48,12 +47,15 @@ class Committing(Applying):
     _preparing = False
 
     @operation
-    def plan(self, *, patch: type[PatchType] | None = None) -> Program[Plan]:
+    def plan(
+        self, *, patch: type[PatchType] | None = None, lock: bool | None = None
+    ) -> Program[Plan]:
         """
         Return what a commit would send: nothing is written.
 
         Args:
             patch: How changes are written, whatever the session and the classes say.
+            lock: Whether its batches lock their collections (P3); if omitted, as the session says.
 
         The server may be asked for its settings, once for each client, and for records of which
         a commit before could not find out whether they were written.
@@ -64,12 +66,11 @@ class Committing(Applying):
             InvalidRequest: If a record was given another id.
             TransportError: If the server cannot be asked.
         """
+        check_ways(patch, None)
+        locked = self._lock if lock is None else lock
         with self._guard:
             yield from self._settle()
-            limit = yield from self._limit()
-            changes = list(self._changes(patch and checked_kind(patch)))
-            check(changes)
-            return planned(changes, limit, locked=self._lock)
+            return (yield from self._planned(patch, locked=locked))
 
     @operation
     def commit(
@@ -95,7 +96,7 @@ class Committing(Applying):
             on_conflict: What becomes of records that were changed elsewhere, too; if omitted, as
                 their classes say, or the session.
             lock: Whether those who write the same records at the same time are kept waiting, if
-                they lock, too (P3); if omitted, as the session says, or the plan.
+                they lock, too (P3); if omitted, as the session says.  A plan says so itself.
             verify: Whether what was written is read again, to see that the server has it.
             progress: A function that is told how far it has come, after each request.
 
@@ -108,15 +109,17 @@ class Committing(Applying):
             UnsendableValue, ValidationError, InvalidRequest, TransportError: As `plan`; nothing is
                 sent.
         """
-        if plan is not None and patch is not None:
-            msg = "a plan says how each change is written: give patch= to session.plan()"
+        if plan is not None and (patch is not None or lock is not None):
+            msg = (
+                "a plan says how each change is written, and whether it locks: give patch= and"
+                " lock= to session.plan()"
+            )
             raise InvalidRequest(msg)
-        if on_conflict is not None:
-            checked_policy(on_conflict)
+        check_ways(patch, on_conflict)
         yield from self._prepared()
         with self._guard:
             locked = self._lock if lock is None else lock
-            if plan is not None and lock is None:
+            if plan is not None:
                 locked = plan.locked
             options = Options(on_conflict=on_conflict, lock=locked, progress=progress, patch=patch)
             error, result = yield from self._committed(plan, options, verify=verify)
@@ -143,14 +146,10 @@ class Committing(Applying):
         self._begun()
         yield from self._settle()
         if plan is None:
-            limit = yield from self._limit()
-            changes = list(self._changes(options.patch and checked_kind(options.patch)))
-            check(changes)
-            plan = planned(changes, limit, locked=options.lock)
+            plan = yield from self._planned(options.patch, locked=options.lock)
         else:
             plan = yield from self._ready(plan)
-            limit, changes = self.client._limit or BATCH_LIMIT, list(self._changes())
-        untouched = self._untouched(changes, plan)
+        untouched, limit = self._untouched(plan), self.client._limit or BATCH_LIMIT
         try:
             requests = yield from self._written(plan, limit, options)
             if verify:
@@ -164,12 +163,19 @@ class Committing(Applying):
         _log(self.last_result)
         return error_, self.last_result
 
-    def _limit(self) -> Program[int]:
+    def _planned(self, patch: type[PatchType] | None, *, locked: bool) -> Program[Plan]:
+        """Return the plan of all that is to be written."""
+        limit = yield from self._limit(locked=locked)
+        changes = list(self._changes(patch))
+        check(changes)
+        return planned(changes, limit, locked=locked)
+
+    def _limit(self, *, locked: bool) -> Program[int]:
         """Return how many writes fit in a batch; ask the server, if there may be one."""
         if self.client._limit is None:
             changes = list(self._changes())
             check(changes)  # Before anything is asked.
-            if len(changes) < 2 and not self._lock:
+            if len(changes) < 2 and not locked:
                 return BATCH_LIMIT
         limit: int = yield from self.client._batch_limit()
         return limit
@@ -193,9 +199,9 @@ class Committing(Applying):
                 version = None if sight is None else sight.version
                 entry.sent = [each for each in entry.sent if each.change.version == version]
 
-    def _untouched(self, changes: Sequence[Change], plan: Plan) -> list[Record]:
-        """Return the records of which there is nothing to write."""
-        busy = {id(change.record) for change in changes}
+    def _untouched(self, plan: Plan) -> list[Record]:
+        """Return the records of which there is nothing to write, in *plan* or besides."""
+        busy = {id(change.record) for change in self._changes()}
         busy |= {id(write.change.record) for write in plan.writes}
         busy |= {id(outcome.write.change.record) for outcome in self._outcomes}
         return [
@@ -220,3 +226,17 @@ def _log(result: CommitResult) -> None:
         logger.warning("a commit could not find out what was written: %s", result)
     elif result.requests:
         logger.info("a commit: %s", result)
+
+
+def check_ways(patch: type[PatchType] | None, on_conflict: OnConflict | None) -> None:
+    """
+    Refuse what is no way to write a change, or to resolve a conflict.
+
+    Raises:
+        TypeError: If *patch* is no kind of patch.
+        InvalidRequest: If *on_conflict* is no policy.
+    """
+    if patch is not None:
+        checked_kind(patch)
+    if on_conflict is not None:
+        checked_policy(on_conflict)

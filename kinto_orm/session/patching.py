@@ -10,13 +10,13 @@ has an id and nothing else.
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow.json import same
 from kinto_orm.models.adopting import become, rebased
 from kinto_orm.models.binding import unbound
-from kinto_orm.models.parts import load_part
+from kinto_orm.models.parts import stand_in
 from kinto_orm.models.permissions import adopt_permissions
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import PatchType, WholeDocument
@@ -31,8 +31,6 @@ from kinto_orm.transport.codec import encode
 
 
 R = TypeVar("R", bound=Record)
-
-_NOTHING: Final = frozenset[str]()
 
 
 class Patching(Getting):
@@ -67,8 +65,8 @@ class Patching(Getting):
         key = self._key(model, id)
         entry = self._known.find(key)
         if entry is None:
-            document = {"id": id, **({model._tag_field: model._tag} if model._tag else {})}
-            entry = Entry(key, load_part(model, document, _NOTHING), document)
+            record = stand_in(model, id)
+            entry = Entry(key, record, record.__dict__["_document"])
             self._known.put(entry)
         elif not isinstance(entry.record, unbound(model)):
             msg = f"{key} is a {type(entry.record).__name__}, not a {model.__name__}"
@@ -77,8 +75,8 @@ class Patching(Getting):
             msg = f"{model.__name__} {key} has changes that are not committed: commit them first"
             raise InvalidRequest(msg)
         entry.blind = patch
-        record: Any = entry.record
-        return record  # type: ignore[no-any-return]
+        patched: Any = entry.record
+        return patched  # type: ignore[no-any-return]
 
     def note(self, outcome: Outcome) -> None:
         """Take *outcome* into the session."""

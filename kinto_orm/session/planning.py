@@ -28,18 +28,21 @@ def planned(changes: Sequence[Change], limit: int, *, locked: bool = False) -> P
     Records are created in the order in which they were added.  What exists is written in the
     order of its keys: two batches that write the same records in opposite orders block each other
     on PostgreSQL, and one of them fails as a whole (docs/protocol.md, B4).
+
+    What moves is deleted in a later batch than the one that its copy is in.
     """
     new = [change for change in changes if change.action == "create"]
     known = [change for change in changes if change.action != "create"]
     changes = [*new, *sorted(known, key=lambda change: change.key)]
-    late = [change for change in changes if change.after is not None]
-    early = [change for change in changes if change.after is None]
+    here = {id(change.record) for change in changes}
+    late = [change for change in changes if id(change.after) in here]
+    early = [change for change in changes if id(change.after) not in here]
     parts = _parts(early, limit, locked=locked) + _parts(late, limit, locked=locked)
     chunks = (
         tuple(written(change, alone=_is_alone(part, locked=locked)) for change in part)
         for part in parts
     )
-    return Plan(tuple(chunks), locked=locked)
+    return Plan(tuple(chunks), limit=limit, locked=locked)
 
 
 def _is_alone(part: Sequence[Change], *, locked: bool) -> bool:

@@ -22,11 +22,13 @@ class Plan:
 
     Attributes:
         chunks: The writes that travel together, in the order in which they are sent.
+        limit: How many requests fit in a batch, as its chunks were cut.
         locked: Whether each batch locks the collections that it writes to (see `locking`).
         detached: Whether it was read from a text, so that its records are in no session.
     """
 
     chunks: tuple[tuple[Write, ...], ...]
+    limit: int
     locked: bool = False
     detached: bool = False
 
@@ -35,7 +37,11 @@ class Plan:
         Return the plan as a text, which `from_json` reads.
 
         It has the documents before and after, and the requests; no credentials, nor which server
-        it is for.
+        it is for.  What `patch` is to do with a record that was not loaded has no document before:
+        nothing tells whether it was done, and a second commit of the text does it again.
+
+        Raises:
+            InvalidRequest: If it has a patch of a kind that is not the package's.
         """
         from kinto_orm.session.plan_texts import plan_text
 

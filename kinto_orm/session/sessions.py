@@ -17,6 +17,8 @@ from kinto_orm.models.records import Record
 from kinto_orm.patch_type import MergePatch, PatchType
 from kinto_orm.query.queries import AsyncQuery, Query, QueryBase
 from kinto_orm.query.questions import select_of
+from kinto_orm.session.committing import check_ways
+from kinto_orm.session.progress import Progress
 from kinto_orm.session.repeating import ATTEMPTS, Repeating
 
 
@@ -144,9 +146,17 @@ class Session(SessionBase, Blocking):
         return result
 
     @contextmanager
-    def begin(self) -> Generator[Self]:
+    def begin(
+        self,
+        *,
+        patch: type[PatchType] | None = None,
+        on_conflict: OnConflict | None = None,
+        lock: bool | None = None,
+        verify: bool = False,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> Generator[Self]:
         """
-        Commit when the block ends, and undo its changes if it fails.
+        Commit when the block ends, as `commit` does with these, and undo its changes if it fails.
 
             with Session(client) as session, session.begin():
                 session.get_one(Todo, "milk").done = True
@@ -155,12 +165,17 @@ class Session(SessionBase, Blocking):
         what was not written stays a change, as after any commit.
 
         Raises:
-            InvalidRequest: If the session has changes already, or is inside another such block.
+            InvalidRequest: If the session has changes already, or is inside another such block; or
+                if *on_conflict* is none.
+            TypeError: If *patch* is no kind of patch.
             CommitError: As `commit`.
         """
+        check_ways(patch, on_conflict)
         with self._all_or_nothing():
             yield self
-        self.commit()
+        self.commit(
+            patch=patch, on_conflict=on_conflict, lock=lock, verify=verify, progress=progress
+        )
 
     def close(self) -> None:
         """
@@ -226,9 +241,17 @@ class AsyncSession(SessionBase, Awaiting):
         return result
 
     @asynccontextmanager
-    async def begin(self) -> AsyncGenerator[Self]:
+    async def begin(
+        self,
+        *,
+        patch: type[PatchType] | None = None,
+        on_conflict: OnConflict | None = None,
+        lock: bool | None = None,
+        verify: bool = False,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> AsyncGenerator[Self]:
         """
-        Commit when the block ends, and undo its changes if it fails.
+        Commit when the block ends, as `commit` does with these, and undo its changes if it fails.
 
             async with AsyncSession(client) as session, session.begin():
                 (await session.get_one(Todo, "milk")).done = True
@@ -237,12 +260,17 @@ class AsyncSession(SessionBase, Awaiting):
         what was not written stays a change, as after any commit.
 
         Raises:
-            InvalidRequest: If the session has changes already, or is inside another such block.
+            InvalidRequest: If the session has changes already, or is inside another such block; or
+                if *on_conflict* is none.
+            TypeError: If *patch* is no kind of patch.
             CommitError: As `commit`.
         """
+        check_ways(patch, on_conflict)
         with self._all_or_nothing():
             yield self
-        await self.commit()
+        await self.commit(
+            patch=patch, on_conflict=on_conflict, lock=lock, verify=verify, progress=progress
+        )
 
     async def close(self) -> None:
         """

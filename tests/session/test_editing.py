@@ -23,6 +23,7 @@ from kinto_orm import (
     EmbeddedRecord,
     Field,
     FieldChange,
+    JSONPatch,
     Link,
     NotLoaded,
     Permissions,
@@ -35,6 +36,7 @@ from kinto_orm import (
     link,
 )
 from kinto_orm.exceptions import ConcurrentUseError, ConflictError, InvalidRequest
+from kinto_orm.session.progress import Progress
 from session.models import Address, Todo
 
 
@@ -98,9 +100,9 @@ def in_the_dark(proxy: FaultProxy, session: Any, *, applied: bool) -> None:
 
 
 @contextmanager
-def begun(app: App, session: Any) -> Iterator[Any]:
+def begun(app: App, session: Any, **options: Any) -> Iterator[Any]:
     """Open a block of either kind of session."""
-    manager: Any = session.begin()
+    manager: Any = session.begin(**options)
     enter = manager.__aenter__ if app.awaiting else manager.__enter__
     leave = manager.__aexit__ if app.awaiting else manager.__exit__
     app.run(enter())
@@ -465,6 +467,34 @@ class TestBegin:
             begun(app, session),
         ):
             pass  # pragma: no cover
+
+    def test_how_it_commits(self, app: App) -> None:
+        """A block takes what a commit takes, and commits so."""
+        app.create([MILK])
+        session, told = app.session(), list[Progress]()
+        milk = session.get_one(Todo, "milk")
+        app.raw.patch_record(id="milk", data={"priority": 5})
+        options = {"on_conflict": "merge", "lock": True, "verify": True, "progress": told.append}
+        with begun(app, session, **options):
+            milk.title = "mine"
+        assert (milk.title, milk.priority) == ("mine", 5)
+        assert app.stored()["milk"] == milk.to_document()
+        assert {write.path for write in session.writes} == {"/batch"}  # What locks is with it.
+        assert [request.writes for request in session.sent[-2:]] == [True, False]
+        assert [str(each) for each in told] == ["1 of 1 (100 %)"] * 2
+        with begun(app, session, patch=JSONPatch):
+            milk.title = "again"
+        assert session.writes[-1].headers["Content-Type"] == JSONPatch.content_type
+
+    def test_no_way_to_commit(self, app: App) -> None:
+        """What a commit would not take is refused before the block is entered."""
+        session = app.session()
+        for error, options in (
+            (InvalidRequest, {"on_conflict": "mine"}),
+            (TypeError, {"patch": "merge"}),
+        ):
+            with pytest.raises(error, match="must be"), begun(app, session, **options):
+                pytest.fail("it was entered")  # pragma: no cover
 
     def test_inside_itself(self, app: App) -> None:
         """A block inside a block is refused: it could not keep its promise."""

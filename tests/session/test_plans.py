@@ -17,8 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps import App
+from faults import FaultProxy
 from kinto_orm import (
     BasicPatch,
+    CommitError,
     Everyone,
     Field,
     GuardedJSONPatch,
@@ -52,6 +54,11 @@ class Engine(Config, tag="engine"):
 
 class Anything(Record, collection="todos"):
     """A record of which nothing is declared."""
+
+
+ARCHIVED = Todo.at(collection="archive")
+
+APPEND: list[dict[str, Any]] = [{"op": "add", "path": "/data/tags/-", "value": "new"}]
 
 
 def again(plan: Plan, *models: Any) -> Plan:
@@ -153,7 +160,11 @@ class TestTampered:
             (tampered(lambda w: w.pop("form")), r"\[1\]: 'form' is missing"),
             (tampered(lambda w: w.update(more=1)), r"\[1\]: 'more' is not known"),
             (lambda d: d["chunks"][0].append(d["chunks"][0][1]), "a second time"),
-            (lambda d: d["chunks"].append([d["chunks"][0].pop(0)]), r"\[0\]\[0\].request"),
+            (lambda d: d["chunks"].append([d["chunks"][0].pop(0)]), "do not travel together"),
+            (lambda d: d.update(limit=1), "do not travel together"),
+            (lambda d: d.update(limit=True), "limit: a whole number from 1"),
+            (lambda d: d.update(limit=0), "limit: a whole number from 1"),
+            (lambda d: d.update(locked=1), "locked: true or false"),
             (lambda d: d["chunks"].append([]), "do not travel together"),
             (lambda d: d["chunks"][0].reverse(), r"do not travel|request"),
             (lambda d: d.update(version=2), "version: 1 was expected"),
@@ -416,6 +427,305 @@ class TestLater:
         assert app.stored().keys() == {"x", "z"}
         with pytest.raises(StalePlanError):
             app.session().commit(plan=again(plan))
+
+
+class TestLocked:
+    """A plan that locks, as text."""
+
+    def test_it_locks(self, app: App) -> None:
+        """Whoever commits it sends the locks, too, and batches that have room for them."""
+        app.create([{"id": f"r{number:02}", "title": "a"} for number in range(30)])
+        first = app.session(lock=True)
+        for todo in first.query(Todo):
+            todo.title = "b"
+        plan = first.plan()
+        assert [len(chunk) for chunk in plan.chunks] == [23, 7]
+        read = again(plan)
+        assert (read.locked, read.limit) == (True, 25)
+        assert (str(read), read.requests) == (str(plan), plan.requests)
+        assert read.to_json() == plan.to_json()
+        session = app.session()
+        assert len(session.commit(read).updated) == 30
+        assert tuple(session.writes) == plan.requests
+        document = json.loads(plan.to_json())
+        document["locked"] = False
+        with pytest.raises(InvalidRequest, match="do not travel together"):
+            Plan.from_json(json.dumps(document), models=[Todo])
+
+    def test_a_single_change(self, app: App) -> None:
+        """One write with its lock is a batch; without it, it would be another request."""
+        app.create([{"id": "x", "title": "a"}])
+        first = app.session(lock=True)
+        first.get_one(Todo, "x").title = "b"
+        text = first.plan().to_json()
+        document = json.loads(text)
+        document["locked"] = False
+        with pytest.raises(InvalidRequest, match=r"\[0\].request"):
+            Plan.from_json(json.dumps(document), models=[Todo])
+        session = app.session()
+        assert session.commit(Plan.from_json(text, models=[Todo])).requests == 1
+        assert [each.path for each in session.writes] == ["/batch"]
+        assert app.stored()["x"]["title"] == "b"
+
+    def test_the_plan_says_so(self, app: App) -> None:
+        """Whether it locks is said when the plan is made, since that decides how it is cut."""
+        app.create([{"id": "x", "title": "a"}])
+        session = app.session()
+        session.get_one(Todo, "x").title = "b"
+        with pytest.raises(InvalidRequest, match="whether it locks"):
+            session.commit(session.plan(), lock=True)
+        assert not session.writes
+        plan = session.plan(lock=True)
+        assert plan.locked
+        assert session.commit(plan).ok
+        assert [each.path for each in session.writes] == ["/batch"]
+
+
+class TestMoved:
+    """A move, as text: the deletion waits for the copy, wherever it is committed."""
+
+    @pytest.fixture
+    def moved(self, app: App) -> Plan:
+        """Return the plan of a move of *x* to another collection."""
+        app.raw.create_collection(id="archive")
+        app.create([{"id": "x", "title": "a", "more": [1]}])
+        session = app.session()
+        session.move(session.get_one(Todo, "x"), ARCHIVED)
+        plan: Plan = session.plan()
+        return plan
+
+    def test_it_moves(self, app: App, moved: Plan) -> None:
+        """The copy is created by one request, and the record deleted by the next."""
+        read = again(moved, Todo, ARCHIVED)
+        assert (str(read), read.to_json()) == (str(moved), moved.to_json())
+        session = app.session()
+        mine = session.get_one(Todo, "x")
+        result = session.commit(read)
+        assert tuple(session.writes) == moved.requests
+        assert ([each.method for each in session.writes], result.deleted) == (
+            ["PUT", "DELETE"],
+            (mine,),
+        )
+        assert app.stored() == {}
+        assert app.stored("archive")["x"] == result.created[0].to_document()
+
+    def test_the_copy_is_refused(self, app: App, moved: Plan) -> None:
+        """The record stays, and what failed is still a move in the session that met it."""
+        with FaultProxy(app.server.url) as proxy:
+            proxy.answer(403, when=lambda request: request.method == "PUT")
+            session = app.session(app.client(proxy.url))
+            with pytest.raises(CommitError) as caught:
+                session.commit(again(moved, Todo, ARCHIVED))
+            assert len(caught.value.result.errors) == 2
+            assert app.stored().keys() == {"x"}
+            (copy,), (todo,) = session.new, session.deleted
+            assert len(session.plan()) == 2
+            result = session.commit()
+            assert (result.created, result.deleted) == ((copy,), (todo,))
+        assert app.stored() == {}
+
+    def test_the_copy_is_given_up(self, app: App, moved: Plan) -> None:
+        """When the copy is expunged where the plan was taken in, the record stays."""
+        with FaultProxy(app.server.url) as proxy:
+            proxy.answer(403, when=lambda request: request.method == "PUT")
+            session = app.session(app.client(proxy.url))
+            with pytest.raises(CommitError):
+                session.commit(again(moved, Todo, ARCHIVED))
+            session.expunge(session.new[0])
+            assert session.deleted == ()
+            assert session.commit().requests == 0
+        assert app.stored().keys() == {"x"}
+
+    def test_the_copy_is_there(self, app: App) -> None:
+        """What is left of a move is a deletion, which waits for nothing."""
+        app.raw.create_collection(id="archive")
+        app.create([{"id": "x", "title": "a"}, {"id": "y", "title": "a"}])
+        with FaultProxy(app.server.url) as proxy:
+            proxy.answer(403, when=lambda request: request.method == "DELETE")
+            first = app.session(app.client(proxy.url))
+            first.move(first.get_one(Todo, "x"), ARCHIVED)
+            with pytest.raises(CommitError):
+                first.commit()
+            first.get_one(Todo, "y").title = "b"
+            plan = first.plan()
+            assert len(plan) == 1
+        session = app.session()
+        result = session.commit(again(plan))
+        assert tuple(session.writes) == plan.requests
+        assert (len(result.updated), len(result.deleted)) == (1, 1)
+        assert app.stored().keys() == {"y"}
+
+    @pytest.mark.parametrize("app", ["blocking on memory"], indirect=True)
+    @pytest.mark.parametrize(
+        ("chunk", "after", "place"),
+        [
+            (1, "b/archive/x", "the plan writes no b/archive/x"),
+            (1, "{bucket}/todos/x", "the plan writes no .*todos/x"),
+            (1, 5, "after: text was expected"),
+            (1, None, "do not travel together"),
+            (0, "{bucket}/archive/x", "only a deletion waits"),
+        ],
+    )
+    def test_tampered(self, moved: Plan, chunk: int, after: Any, place: str) -> None:
+        """A deletion that waits for nothing in the plan, or has stopped waiting, is refused."""
+        document = json.loads(moved.to_json())
+        bucket = document["chunks"][0][0]["bucket"]
+        given = after.format(bucket=bucket) if isinstance(after, str) else after
+        document["chunks"][chunk][0]["after"] = given
+        with pytest.raises(InvalidRequest, match=place):
+            Plan.from_json(json.dumps(document), models=[Todo, ARCHIVED])
+
+
+class Odd(MergePatch):
+    """A kind of patch that the package does not have."""
+
+    content_type = "application/odd"
+
+
+class TestNotLoaded:
+    """Patches of records that were not loaded, as text."""
+
+    @pytest.mark.parametrize(
+        ("patch", "expected"),
+        [
+            (JSONPatch(APPEND), {"tags": ["t", "new"]}),
+            (
+                GuardedJSONPatch(
+                    [{"op": "replace", "path": "/data/title", "value": "b"}], {"title": "a"}
+                ),
+                {"title": "b"},
+            ),
+            (MergePatch({"title": "b", "more": {"of": None, "n": 1}}), {"more": {"n": 1}}),
+            (BasicPatch({"more": {"n": 1}}, {"read": ["system.Everyone"]}), {"more": {"n": 1}}),
+            (BasicPatch(None, {"read": ["system.Everyone"]}), {"title": "a"}),
+        ],
+    )
+    def test_each_kind(self, app: App, patch: Any, expected: dict[str, Any]) -> None:
+        """It is the same patch, applied to whatever is there, without a look."""
+        app.create([{"id": "x", "title": "a", "tags": ["t"], "more": {"of": 1}}])
+        first = app.session()
+        first.patch(Todo, "x", patch)
+        plan = first.plan()
+        app.raw.patch_record(id="x", data={"note": "theirs"})
+        read = again(plan)
+        assert (str(read), read.to_json()) == (str(plan), plan.to_json())
+        session = app.session()
+        (todo,) = session.commit(read).updated
+        assert tuple(session.sent) == plan.requests
+        stored = app.stored()["x"]
+        assert {**stored, "note": "theirs", **expected} == stored == todo.to_document()
+        assert (Everyone in todo.permissions.read) == ("permissions" in patch.body)
+        todo.title = "mine"
+        assert session.commit().updated == (todo,)
+
+    def test_among_others(self, app: App) -> None:
+        """Each travels alone, beside what was loaded; a record that was loaded has no base."""
+        app.create([{"id": ident, "title": "a", "tags": []} for ident in "xyz"])
+        first = app.session()
+        first.get_one(Todo, "y")
+        for ident in "xy":
+            first.patch(Todo, ident, JSONPatch(APPEND))
+        first.get_one(Todo, "z").title = "b"
+        plan = first.plan()
+        bases = [write["base"] for (write,) in json.loads(plan.to_json())["chunks"]]
+        assert [base and base["id"] for base in bases] == ["z", None, None]
+        session = app.session()
+        result = session.commit(again(plan))
+        assert (result.requests, len(result.updated)) == (3, 3)
+        assert {ident: each["tags"] for ident, each in app.stored().items()} == {
+            "x": ["new"],
+            "y": ["new"],
+            "z": [],
+        }
+
+    def test_the_session_has_the_record(self, app: App) -> None:
+        """The session's own object is patched, unless it has changes, or is of another class."""
+        app.create([{"id": "x", "title": "a", "tags": ["t"]}])
+        first = app.session()
+        first.patch(Todo, "x", JSONPatch(APPEND))
+        read, session = again(first.plan()), app.session()
+        mine = session.get_one(Todo, "x")
+        mine.title = "mine"
+        with pytest.raises(InvalidRequest, match="changes that are not committed"):
+            session.commit(read)
+        session.rollback()
+        assert session.commit(read).updated == (mine,)
+        assert mine.tags == ["t", "new"]
+        other = app.session()
+        other.get_one(Anything, "x")
+        with pytest.raises(InvalidRequest, match="is of another class"):
+            other.commit(read)
+
+    def test_twice(self, app: App) -> None:
+        """Nothing tells that it was applied: it is applied once for each commit of the text."""
+        app.create([{"id": "x", "title": "a", "tags": []}])
+        first = app.session()
+        first.patch(Todo, "x", JSONPatch(APPEND))
+        read = again(first.plan())
+        for session in (app.session(), app.session()):
+            assert session.commit(read).ok
+        assert app.stored()["x"]["tags"] == ["new", "new"]
+
+    def test_kinds(self, app: App) -> None:
+        """A patch of a base, or of a kind, is one of the session's own object of that kind."""
+        app.create([{"id": "e", "kind": "engine", "name": "a", "speed": 1}])
+        for model in (Config, Engine):
+            first = app.session()
+            first.patch(model, "e", MergePatch({"name": model.__name__}))
+            plan, session = first.plan(), app.session()
+            mine = session.get_one(Config, "e")
+            assert session.commit(again(plan, Config)).updated == (mine,)
+            assert (type(mine), mine.name) == (Engine, model.__name__)
+
+    def test_it_is_refused(self, app: App) -> None:
+        """What the server refuses stays to be undone, where it was met."""
+        app.create([{"id": "x", "title": "a"}])
+        first, session = app.session(), app.session()
+        test = {"op": "test", "path": "/data/title", "value": "other"}
+        first.patch(Todo, "x", JSONPatch([test, *APPEND]))
+        with pytest.raises(CommitError):
+            session.commit(again(first.plan()))
+        (todo,) = session.dirty
+        session.rollback(todo)
+        assert todo not in session
+
+    @pytest.mark.parametrize("app", ["blocking on memory"], indirect=True)
+    def test_a_kind_of_its_own(self, app: App) -> None:
+        """A patch that a reader would not know is not written down."""
+        session = app.session()
+        session.patch(Todo, "x", Odd({"title": "b"}))
+        with pytest.raises(InvalidRequest, match="a Odd cannot be kept as text"):
+            session.plan().to_json()
+
+    @pytest.mark.parametrize("app", ["blocking on memory"], indirect=True)
+    @pytest.mark.parametrize(
+        ("change", "place"),
+        [
+            (lambda w: w["blind"]["body"].append({"op": "remove"}), r"\[0\].request"),
+            (lambda w: w["blind"].update(kind="MergePatch", body={}), r"\[0\].request"),
+            (lambda w: w["blind"].update(kind="WholeDocument"), "is for records that were loaded"),
+            (lambda w: w["blind"].update(kind="Odd"), "no kind of patch"),
+            (lambda w: w["blind"].update(kind="MergePatch"), "blind.body: an object was expected"),
+            (lambda w: w["blind"].update(body={}), "blind.body: a list was expected"),
+            (lambda w: w["blind"].update(body=["x"]), r"body\[0\]: an object was expected"),
+            (lambda w: w["blind"].update(body=[{"value": float("nan")}]), r"\[0\]: "),
+            (lambda w: w["blind"].update(kind="BasicPatch", body={"a": 1}), "'a' is not known"),
+            (lambda w: w["blind"].update(more=1), "'more' is not known"),
+            (lambda w: w.update(base={"id": "x"}, last_modified=1), "None was expected"),
+            (lambda w: w.update(permissions={"read": []}), "permissions: {} was expected"),
+            (lambda w: w.update(action="create"), "'update' was expected"),
+            (lambda w: w.update(blind=None), "do not fit together"),
+            (lambda w: w["request"].update(headers={}), r"\[0\].request"),
+        ],
+    )
+    def test_tampered(self, app: App, change: Any, place: str) -> None:
+        """A patch that is not the one of the request, or none at all, is refused."""
+        session = app.session()
+        session.patch(Todo, "x", JSONPatch(APPEND))
+        document = json.loads(session.plan().to_json())
+        change(document["chunks"][0][0])
+        with pytest.raises(InvalidRequest, match=place):
+            Plan.from_json(json.dumps(document), models=[Todo])
 
 
 @settings(

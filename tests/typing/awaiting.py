@@ -10,10 +10,15 @@ from kinto_orm import (
     AsyncSession,
     Client,
     CommitResult,
+    Conflict,
     FieldChange,
+    JSONPatch,
     MergePatch,
     Plan,
+    Progress,
     Record,
+    Session,
+    listen,
 )
 from kinto_orm.client.clients import BatchClient
 from kinto_orm.client.endpoints.objects import Object
@@ -84,6 +89,76 @@ async def sessions(client: AsyncClient, blocking: Client, todo: Todo) -> None:
         pass
     with session:  # E
         pass
+
+
+async def commits(session: AsyncSession) -> None:
+    assert_type(await session.plan(patch=JSONPatch, lock=True), Plan)
+    assert_type(await session.commit(lock=True, verify=True, progress=shown), CommitResult)
+    assert_type(await session.commit(patch=MergePatch, on_conflict=in_time), CommitResult)
+    async with session.begin(on_conflict=in_time, lock=True, verify=True, progress=shown) as same:
+        assert_type(same, AsyncSession)
+    assert_type(session.patch(Todo, "x", JSONPatch([])), Todo)
+
+    await session.commit(on_conflict="mine")  # E
+    await session.commit(on_conflict=as_a_number)  # E
+    await session.commit(progress=3)  # E
+    session.begin(on_conflict="mine")  # E
+
+
+async def shown(progress: Progress) -> None: ...
+
+
+def policies(client: AsyncClient) -> None:
+    AsyncSession(client, on_conflict="merge", lock=True)
+    AsyncSession(client, on_conflict=in_time)
+    AsyncSession(client, on_conflict=at_once)
+    AsyncSession(client, on_conflict="mine")  # E
+    AsyncSession(client, on_conflict=as_a_number)  # E
+
+
+async def in_time(conflict: Conflict) -> dict[str, Any] | None:
+    return conflict.local
+
+
+def at_once(conflict: Conflict) -> None: ...
+
+
+async def as_a_number(conflict: Conflict) -> int:
+    return len(conflict.fields)
+
+
+async def again(session: AsyncSession) -> None:
+    assert_type(await session.retry(counted), int)
+    assert_type(await session.retry(counted, attempts=3, lock=False, repeatable=True), int)
+
+    await session.retry(not_awaiting)  # E
+    await session.retry(of_the_other)  # E
+
+
+async def counted(session: AsyncSession) -> int:
+    todo = await session.get_one(Todo, "x")
+    todo.priority += 1
+    return todo.priority
+
+
+def not_awaiting(session: AsyncSession) -> int:
+    return len(session.new)
+
+
+async def of_the_other(session: Session) -> int:
+    return len(session.new)
+
+
+async def events(session: AsyncSession) -> None:
+    @listen(session, "after_commit")
+    async def told(session: AsyncSession, result: CommitResult) -> int:
+        return len(session.new) + len(result.created)
+
+    assert_type(await told(session, await session.commit()), int)
+    listen(AsyncSession, "before_commit")(counted)
+    listen(Todo, "conflict")(in_time)
+    listen(Todo, "conflict")(shown)  # E
+    listen(session, "after_commit")(counted)  # E
 
 
 async def queries(session: AsyncSession) -> None:

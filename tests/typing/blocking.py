@@ -1,7 +1,7 @@
 """Clients, sessions and queries that block."""
 
 from collections.abc import Generator
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 from declared import Engine, SearchConfig, Todo
 
@@ -15,13 +15,22 @@ from kinto_orm import (
     CommitResult,
     Conflict,
     ConflictError,
+    ConflictKind,
+    Difference,
     FieldChange,
     JSONPatch,
+    Merged,
     MergePatch,
+    OnConflict,
     Plan,
+    Progress,
     Record,
     RetryPolicy,
     Session,
+    StalePlanError,
+    listen,
+    three_way,
+    unlisten,
 )
 from kinto_orm.client.clients import BatchClient
 from kinto_orm.client.endpoints.objects import Object
@@ -173,7 +182,161 @@ def commits(session: Session) -> None:
     assert_type(result.created, tuple[Record, ...])
     assert_type(result.conflicts, tuple[Conflict, ...])
     assert_type(result.errors, tuple[KintoException, ...])
+    assert_type(session.plan(patch=JSONPatch, lock=True), Plan)
+    assert_type(session.commit(patch=MergePatch, lock=True, verify=True), CommitResult)
+    session.commit(on_conflict="merge", progress=print)
+    session.commit(progress=shown)
+    with session.begin(patch=JSONPatch, on_conflict="merge", lock=True, verify=True) as same:
+        assert_type(same, Session)
+    with session.begin(progress=shown):
+        pass
+
     session.commit("plan")  # E
+    session.commit(patch="merge")  # E
+    session.commit(on_conflict="mine")  # E
+    session.commit(lock="yes")  # E
+    session.commit(verify=None)  # E
+    session.commit(progress=3)  # E
+    session.commit(progress=shown_in_part)  # E
+    session.begin(on_conflict="mine")  # E
+    session.begin(patch=JSONPatch([]))  # E
+    session.begin(session)  # E
+
+
+def shown(progress: Progress) -> None:
+    assert_type(progress.done, int)
+    assert_type(progress.fraction, float)
+    progress.done = 3  # E
+
+
+def shown_in_part(progress: Progress, part: int) -> None: ...
+
+
+def plans(session: Session, plan: Plan) -> None:
+    text = plan.to_json()
+    assert_type(text, str)
+    assert_type(Plan.from_json(text, models=[Todo]), Plan)
+    Plan.from_json(text.encode(), models={Todo, Engine, SearchConfig.at(bucket="b")})
+    try:
+        session.commit(Plan.from_json(text, models=(Todo,)))
+    except StalePlanError as error:
+        assert_type(error.differences, tuple[Difference, ...])
+        assert_type(error.differences[0].base, dict[str, Any] | None)
+
+    Plan.from_json(text)  # E
+    Plan.from_json(text, models=Todo)  # E
+    Plan.from_json(text, models=[int])  # E
+    Plan.from_json({}, models=[Todo])  # E
+
+
+def patches(session: Session) -> None:
+    assert_type(session.patch(Todo, "x", JSONPatch([{"op": "test"}])), Todo)
+    assert_type(session.patch(Engine, id="x", patch=MergePatch({"name": None})), Engine)
+    assert_type(session.patch(Todo.at(bucket="b"), "x", BasicPatch({"done": True})), Todo)
+
+    session.patch(Todo, "x", JSONPatch)  # E
+    session.patch(Todo, "x", {"done": True})  # E
+    session.patch("Todo", "x", JSONPatch([]))  # E
+    session.patch(Todo, 1, JSONPatch([]))  # E
+
+
+def policies(client: Client, given: OnConflict) -> None:
+    Session(client, on_conflict="raise")
+    Session(client, on_conflict="merge", lock=True)
+    Session(client, on_conflict="client_wins")
+    Session(client, on_conflict="server_wins")
+    Session(client, on_conflict=given)
+    Session(client, on_conflict=as_a_policy)
+    Session(client, on_conflict=as_a_document)
+    Session(client, on_conflict=as_a_record)
+    Session(client, on_conflict=not_at_all)
+    Session(client, on_conflict=lambda conflict: "merge" if conflict.remote else None)
+
+    Session(client, on_conflict="mine")  # E
+    Session(client, on_conflict=None)  # E
+    Session(client, on_conflict=as_a_number)  # E
+    Session(client, on_conflict=as_text)  # E
+    Session(client, on_conflict=of_a_record)  # E
+    Session(client, lock="yes")  # E
+
+
+def as_a_policy(conflict: Conflict) -> Literal["merge", "client_wins"]:
+    return "merge" if conflict.kind == "both modified" else "client_wins"
+
+
+def as_a_document(conflict: Conflict) -> dict[str, Any] | None:
+    return conflict.remote
+
+
+def as_a_record(conflict: Conflict) -> Todo:
+    return Todo.from_document(conflict.local or {})
+
+
+def not_at_all(conflict: Conflict) -> None: ...
+
+
+def as_a_number(conflict: Conflict) -> int:
+    return len(conflict.fields)
+
+
+def as_text(conflict: Conflict) -> str:
+    return conflict.message
+
+
+def of_a_record(record: Todo) -> None: ...
+
+
+def again(session: Session) -> None:
+    assert_type(session.retry(counted), int)
+    assert_type(session.retry(counted, attempts=3, lock=False, repeatable=True), int)
+    assert_type(session.retry(lambda session: session.get_one(Todo, "x")), Todo)
+
+    session.retry(counted, 3)  # E
+    session.retry(of_a_record)  # E
+    session.retry(lambda: 3)  # E
+    session.retry(counted(session))  # E
+
+
+def counted(session: Session) -> int:
+    todo = session.get_one(Todo, "x")
+    todo.priority += 1
+    return todo.priority
+
+
+def events(session: Session, todo: Todo, result: CommitResult) -> None:
+    @listen(Todo, "loaded")
+    def check(todo: Todo) -> None: ...
+
+    @listen(session, "after_commit")
+    def told(session: Session, result: CommitResult) -> int:
+        return len(session.new) + len(result.created)
+
+    assert_type(check(todo), None)
+    assert_type(told(session, result), int)
+    assert_type(listen(Session, "before_commit")(counted)(session), int)
+    listen(Todo, "conflict")(as_a_number)(todo)  # E
+    unlisten(Todo, "loaded", check)
+
+    check(session)  # E
+    told(session)  # E
+    listen(session, "nope")  # E
+    listen(session)  # E
+    listen(Todo, "conflict")(shown)  # E
+    listen(session, "after_commit")(counted)  # E
+    listen(session, "before_send")(as_text)  # E
+    unlisten(Todo, "nope", check)  # E
+    unlisten(Todo, "loaded")  # E
+
+
+def merges(one: dict[str, Any]) -> None:
+    merged = three_way(one, one, one, prefer="remote", sets={"tags"})
+    assert_type(merged, Merged)
+    assert_type(merged.document, dict[str, Any])
+    assert_type(merged.clashes, tuple[str, ...])
+
+    three_way(one, one)  # E
+    three_way(one, one, one, "remote")  # E
+    three_way(one, one, one, prefer="mine")  # E
 
 
 def failures(session: Session) -> None:
@@ -197,6 +360,11 @@ def resolved(conflict: Conflict) -> None:
     assert_type(conflict.local, dict[str, Any] | None)
     assert_type(conflict.remote, dict[str, Any] | None)
     assert_type(conflict.fields, tuple[str, ...])
+    assert_type(conflict.kind, ConflictKind)
+    if conflict.kind == "deleted by them":
+        pass
+    if conflict.kind == "deleted by you":  # E
+        pass
 
 
 def queries(session: Session, todo: Todo) -> None:

@@ -14,6 +14,7 @@ import attrs
 from attrs import validators
 
 from kinto_orm import (
+    Conflict,
     Embedded,
     EmbeddedRecord,
     Fault,
@@ -226,6 +227,26 @@ def wrong() -> None:
 
     class Patch(Record, patch="merge"):  # E
         pass
+
+    class Resolved(Record, on_conflict="mine"):  # E
+        pass
+
+    class ResolvedByNumber(Record, on_conflict=as_a_number):  # E
+        pass
+
+
+def resolving() -> None:
+    class Merged(Record, collection="todos", on_conflict="merge"):
+        pass
+
+    class Decided(Merged, on_conflict=lambda conflict: conflict.remote):
+        pass
+
+    assert_type(Decided.from_document({}), Decided)
+
+
+def as_a_number(conflict: Conflict) -> int:
+    return len(conflict.fields)
 
 
 def made(address: Address) -> None:
