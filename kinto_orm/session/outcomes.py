@@ -35,6 +35,7 @@ from kinto_orm.exceptions import (
     TransportError,
 )
 from kinto_orm.flow.batching import PATIENCE, Answer, settled
+from kinto_orm.flow.json import copied
 from kinto_orm.flow.messages import Document, Program, Response, Sleep
 from kinto_orm.flow.refusals import (
     existing_of,
@@ -376,9 +377,9 @@ def _conflict(write: Write, found: Stored | None, *, again: bool) -> Outcome:
     error = Conflict(
         msg,
         record=change.record,
-        base=change.base,
-        local=change.target,
-        remote=remote,
+        base=copied(change.base),  # They are the program's, to change as it likes.
+        local=copied(change.target),
+        remote=copied(remote),
         fields=fields if remote is not None else change.paths,
     )
     return Outcome(write, Fate.CONFLICT, found, error)
