@@ -61,7 +61,8 @@ class Applying(Patching):
             tuple(
                 tuple(self._taken_over(write, stores[write.change.key]) for write in chunk)
                 for chunk in plan.chunks
-            )
+            ),
+            locked=plan.locked,
         )
 
     def _refuse_elsewhere(self, change: Change) -> None:

@@ -150,6 +150,8 @@ class Committing(Applying):
         else:
             plan = yield from self._ready(plan)
             limit, changes = self.client._limit or BATCH_LIMIT, list(self._changes())
+            if plan.locked is not options.lock:
+                plan = planned([write.change for write in plan.writes], limit, locked=options.lock)
         untouched = self._untouched(changes, plan)
         try:
             requests = yield from self._written(plan, limit, options)

@@ -49,7 +49,7 @@ from kinto_orm.models.parts import known_part
 from kinto_orm.models.permissions import permitted
 from kinto_orm.patch_type import JSONPatch, PatchType
 from kinto_orm.session.changes import Aim, Change, Write
-from kinto_orm.session.locking import Locking
+from kinto_orm.session.locking import Locking, warn_of_unlocked
 from kinto_orm.session.patches import leaves_as_it_is
 from kinto_orm.session.plans import Plan
 from kinto_orm.session.results import Fate, Outcome
@@ -94,6 +94,8 @@ def carried_out(plan: Plan, ledger: Ledger, patience: RetryPolicy = PATIENCE) ->
     broken: KintoException | None = None
     unseen: dict[Write, KintoException] = {}
     bracket = Locking(plan.writes) if plan.locked else None
+    if plan.locked:
+        warn_of_unlocked(plan.writes)
     for chunk in plan.chunks:
         ready = [write for write in chunk if broken is None and ledger.is_ready(write.change)]
         for write in chunk:

@@ -37,7 +37,7 @@ from kinto_orm.patch_type import (
 )
 from kinto_orm.session.changes import Change, Write
 from kinto_orm.session.identity import Key
-from kinto_orm.session.planning import check, planned
+from kinto_orm.session.planning import check, planned, room_for
 from kinto_orm.session.plans import Plan
 
 
@@ -50,7 +50,7 @@ _KINDS: Final[dict[str, type[PatchType]]] = {
     for kind in (GuardedJSONPatch, JSONPatch, BasicPatch, WholeDocument, MergePatch)
 }
 
-_PLAN: Final = {"format", "version", "chunks"}
+_PLAN: Final = {"format", "version", "locked", "chunks"}
 _WRITE: Final = {
     *("class", "bucket", "collection", "id", "action", "last_modified", "base", "target"),
     *("permissions", "all_permissions", "known_keys", "patch", "form", "request"),
@@ -63,7 +63,7 @@ _WRITE: Final = {
 def plan_text(plan: Plan) -> str:
     """Return *plan* as text."""
     chunks = [[_written(write) for write in chunk] for chunk in plan.chunks]
-    document = {"format": _FORMAT, "version": _VERSION, "chunks": chunks}
+    document = {"format": _FORMAT, "version": _VERSION, "locked": plan.locked, "chunks": chunks}
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
@@ -125,9 +125,11 @@ def _plan(root: _At, kinds: Sequence[type[Record]]) -> Plan:
     changes = [[_change(write, kinds) for write in chunk] for chunk in chunks]
     listed = [change for chunk in changes for change in chunk]
     check(listed)
-    plan = planned(listed, max(map(len, chunks), default=1))
+    locked = root.part("locked").truth()
+    room = max((room_for(each, locked=locked) for each in changes), default=1)
+    plan = planned(listed, room, locked=locked)
     _compare(chunks, plan)
-    return Plan(plan.chunks, detached=True)
+    return Plan(plan.chunks, locked=locked, detached=True)
 
 
 def _decoded(text: str | bytes) -> Any:
@@ -210,6 +212,13 @@ class _At:
         if not isinstance(self.value, str):
             self.refuse("text was expected")
         return self.value
+
+    def truth(self) -> bool:
+        """Return true or false."""
+        if not isinstance(self.value, bool):
+            self.refuse("true or false was expected")
+        found: bool = self.value
+        return found
 
     def document(self) -> Document | None:
         """Return an object, or None."""

@@ -8,7 +8,9 @@ import pytest
 
 from apps import COMBINATIONS, App
 from faults import FaultProxy
-from kinto_orm import Conflict
+from kinto_orm import Conflict, GuardedJSONPatch, Plan
+from kinto_orm.exceptions import UnlockedWarning
+from kinto_orm.query.items import LOCK
 from kinto_orm.session.events import listen
 from session.models import Todo
 
@@ -173,3 +175,85 @@ def test_permissions_that_could_not_be_read_are_not_dropped(app: App) -> None:
         assert session.commit().merged == (todo,)
         assert readers(app) == ["system.Everyone"]
         assert app.stored()["x"]["title"] == "mine"
+
+
+def locked(session: Any) -> list[bool]:
+    """Return for each request that wrote whether it is a batch with a lock around it."""
+    return [
+        [
+            entry["method"]
+            for entry in request.body["requests"]
+            if entry["path"].endswith(f"/{LOCK}")
+        ]
+        == ["PUT", "DELETE"]
+        if request.path == "/batch"
+        else False
+        for request in session.writes
+    ]
+
+
+@some
+@pytest.mark.usefixtures("one")
+class TestLocks:
+    """What is asked to be locked is locked, whatever way it comes; or there is a warning."""
+
+    def test_a_plan_that_was_made_without(self, app: App) -> None:
+        """A plan that says nothing of locks is locked if its commit says so."""
+        session = app.session()
+        session.get_one(Todo, "x").title = "mine"
+        session.commit(session.plan(), lock=True)
+        assert locked(session) == [True]
+        assert app.stored()["x"]["title"] == "mine"
+
+    def test_a_full_plan_that_was_made_without(self, app: App) -> None:
+        """A batch that has no room left for a lock becomes two."""
+        app.create([{"id": f"r{i}", "title": "a"} for i in range(24)])
+        session = app.session()
+        for todo in session.query(Todo):
+            todo.title = "mine"
+        plan = session.plan()
+        assert len(plan) == 1
+        assert session.commit(plan, lock=True).requests == 2
+        assert locked(session) == [True, True]
+        assert {each["title"] for each in app.stored().values()} == {"mine"}
+
+    def test_a_plan_that_was_made_with(self, app: App) -> None:
+        """A plan with locks is made without if its commit says so."""
+        session = app.session(lock=True)
+        session.get_one(Todo, "x").title = "mine"
+        session.commit(session.plan(), lock=False)
+        assert locked(session) == [False]
+
+    @pytest.mark.parametrize("count", [1, 22, 23, 24, 60])
+    def test_a_plan_as_text(self, app: App, count: int) -> None:
+        """A plan that was written and read again locks, in the same batches."""
+        app.create([{"id": f"r{i:02}", "title": "a"} for i in range(count - 1)])
+        made = app.session(lock=True)
+        for todo in made.query(Todo):
+            todo.title = "mine"
+        made.add(Todo(id="new", title="new"))
+        plan = made.plan()
+        read = Plan.from_json(plan.to_json(), models=[Todo])
+        assert read.locked
+        assert [len(chunk) for chunk in read.chunks] == [len(chunk) for chunk in plan.chunks]
+        session = app.session()
+        assert session.commit(read).ok
+        assert locked(session) == [True] * len(plan)
+        assert {each["title"] for each in app.stored().values()} == {"mine", "new"}
+
+    def test_guards_give_way(self, app: App) -> None:
+        """A guarded JSON Patch cannot be in a batch: a lock is better than guards."""
+        session = app.session(lock=True, patch=GuardedJSONPatch)
+        todo = session.get_one(Todo, "x")
+        todo.title = "mine"
+        assert session.commit().updated == (todo,)
+        assert locked(session) == [True]
+
+    def test_what_no_batch_can_say(self, app: App) -> None:
+        """Where a lock is not possible, there is a warning that names the record."""
+        session = app.session(lock=True)
+        todo = session.query(Todo).only(Todo.title, Todo.note).one()
+        todo.note = None
+        with pytest.warns(UnlockedWarning, match=r"Todo .*/x is written without a lock"):
+            session.commit()
+        assert "note" not in app.stored()["x"]
