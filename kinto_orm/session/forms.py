@@ -56,11 +56,13 @@ def must_travel_alone(change: Change) -> bool:
     """Tell whether *change* cannot be said in a batch."""
     if change.blind is not None:
         return True
-    if change.action != "update":
-        return False
-    return issubclass(change.patch, GuardedJSONPatch) or (
-        change.keys is not None and _removes(change)
-    )
+    return change.action == "update" and change.keys is not None and _removes(change)
+
+
+def should_travel_alone(change: Change) -> bool:
+    """Tell whether *change* cannot be said in a batch as is asked for: with guards."""
+    is_guarded = change.action == "update" and issubclass(change.patch, GuardedJSONPatch)
+    return is_guarded or must_travel_alone(change)
 
 
 # -- Where it travels --------------------------------------------------------------------------

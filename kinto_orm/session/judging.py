@@ -24,6 +24,7 @@ from kinto_orm.exceptions import (
     ServerError,
     TransactionConflict,
 )
+from kinto_orm.flow.json import copied
 from kinto_orm.flow.messages import Document, Response
 from kinto_orm.flow.refusals import existing_of, missing_of, response_error, schema_violation
 from kinto_orm.models.parts import known_part
@@ -184,9 +185,9 @@ def conflicting(write: Write, found: Stored | None, *, again: bool) -> Outcome:
     error = Conflict(
         msg,
         record=change.record,
-        base=change.base,
-        local=change.target,
-        remote=remote,
+        base=copied(change.base),  # They are the program's, to change as it likes.
+        local=copied(change.target),
+        remote=copied(remote),
         fields=fields if remote is not None else change.paths,
     )
     return Outcome(write, Fate.CONFLICT, found, error)

@@ -48,6 +48,19 @@ def locks(writes: Iterable[Write]) -> list[Request]:
     return [Request("PUT", path, body={"data": found[path]}) for path in sorted(found)]
 
 
+def warn_of_unlocked(writes: Iterable[Write]) -> None:
+    """Warn of *writes* that want a lock, and cannot be in a batch."""
+    for write in writes:
+        change = write.change
+        if change.base is not None and change.blind is None and must_travel_alone(change):
+            msg = (
+                f"{type(change.record).__name__} {change.key} is written without a lock, so that"
+                " who writes it at the same time may overwrite this (P3): it was loaded in part,"
+                " and a key is removed, which no batch can say. Load all of it: refresh() does"
+            )
+            warnings.warn(msg, UnlockedWarning, stacklevel=2)
+
+
 @define
 class Locking:
     """Puts locks around batches of *writes*."""

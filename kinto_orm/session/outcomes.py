@@ -41,7 +41,7 @@ from kinto_orm.session.judging import (
     seen,
     unknown,
 )
-from kinto_orm.session.locking import Locking
+from kinto_orm.session.locking import Locking, warn_of_unlocked
 from kinto_orm.session.plans import Plan
 from kinto_orm.session.results import Fate, Outcome
 from kinto_orm.session.sights import looked_up
@@ -82,6 +82,8 @@ def carried_out(plan: Plan, ledger: Ledger, patience: RetryPolicy = PATIENCE) ->
     broken: KintoException | None = None
     unseen: dict[Write, KintoException] = {}
     bracket = Locking(plan.writes) if plan.locked else None
+    if plan.locked:
+        warn_of_unlocked(plan.writes)
     for chunk in plan.chunks:
         ready = [write for write in chunk if broken is None and ledger.is_ready(write.change)]
         for write in chunk:

@@ -11,7 +11,7 @@ from kinto_orm.models.parts import load_part, names_of
 from kinto_orm.models.records import Record
 from kinto_orm.models.survival import lost_of_record
 from kinto_orm.session.changes import Change
-from kinto_orm.session.forms import must_travel_alone, written
+from kinto_orm.session.forms import must_travel_alone, should_travel_alone, written
 from kinto_orm.session.plans import Plan
 from kinto_orm.transport.codec import decode, encode
 
@@ -47,7 +47,12 @@ def planned(changes: Sequence[Change], limit: int, *, locked: bool = False) -> P
 
 def _is_alone(part: Sequence[Change], *, locked: bool) -> bool:
     """Tell whether *part* is one request; a lock makes a batch of what can be in one."""
-    return len(part) == 1 and (not locked or must_travel_alone(part[0]))
+    return len(part) == 1 and (not locked or _is_lonely(part[0], locked=True))
+
+
+def _is_lonely(change: Change, *, locked: bool) -> bool:
+    """Tell whether *change* travels alone.  A lock, which is in a batch, is better than guards."""
+    return must_travel_alone(change) if locked else should_travel_alone(change)
 
 
 def _parts(changes: Sequence[Change], limit: int, *, locked: bool) -> list[list[Change]]:
@@ -56,7 +61,7 @@ def _parts(changes: Sequence[Change], limit: int, *, locked: bool) -> list[list[
     lonely: list[list[Change]] = []
     room, places = 0, set[tuple[str, str]]()
     for change in changes:
-        if must_travel_alone(change):
+        if _is_lonely(change, locked=locked):
             lonely.append([change])
             continue
         place = (change.key.bucket, change.key.collection)

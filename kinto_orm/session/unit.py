@@ -178,7 +178,8 @@ class UnitOfWork:
     def clear(self) -> None:
         """Forget all records, with their changes."""
         self._known.clear()
-        self._outcomes.clear()
+        if not self._underway:  # Otherwise what was written is still to be told.
+            self._outcomes.clear()
 
     # -- What was read -------------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ from kinto_orm.session.planning import planned
 from kinto_orm.session.plans import Plan
 from kinto_orm.session.progress import Progress
 from kinto_orm.session.results import Fate, Outcome
+from kinto_orm.session.sights import looked_up
 from kinto_orm.session.snapshots import Stored, without_stamps
 from kinto_orm.session.three_way import three_way
 from kinto_orm.transport.codec import encode
@@ -174,8 +175,7 @@ class Writing(Loading):
                 continue
             try:
                 policy = self._policy(record, options)
-                resolution = yield from resolved(conflict, policy, outcome.write.change)
-                change = None if resolution is None else self._accepted(entry, outcome, resolution)
+                change = yield from self._settlement(entry, outcome, policy)
             except Exception as error:  # noqa: BLE001 (whatever a user's function may raise)
                 conflict.__cause__ = error
                 conflict.add_note(f"It could not be resolved: {error}")
@@ -190,6 +190,21 @@ class Writing(Loading):
         if self._is_repeating:  # A merge would keep what was worked out from values of before.
             return "raise"
         return self._on_conflict if record._on_conflict is None else record._on_conflict[0]
+
+    def _settlement(
+        self, entry: Entry, outcome: Outcome, policy: OnConflict
+    ) -> Program[Change | None]:
+        """Return what *policy* still has to be written; None if nothing has."""
+        conflict, change = outcome.error, outcome.write.change
+        assert isinstance(conflict, Conflict)
+        resolution = yield from resolved(conflict, policy, change)
+        if resolution is None:
+            return None
+        if resolution.document is not None:
+            outcome = yield from _with_permissions(outcome)
+        if self._known.of(change.record) is not entry:  # It was expunged meanwhile.
+            return None
+        return self._accepted(entry, outcome, resolution)
 
     def _accepted(self, entry: Entry, outcome: Outcome, resolution: Resolution) -> Change | None:
         """Take *resolution* into a record; return what is still to be written."""
@@ -211,17 +226,19 @@ class Writing(Loading):
         else:
             adopt_permissions(entry.record, found.permissions)
         entry.loaded = entry.record.__dict__["_document"]
-        entry.want()
+        if change.target is None:  # If it is deleted only since, that is for the next commit.
+            entry.want()
         return self._still_to_do(entry, outcome.write, target)
 
     def _taken_away(self, entry: Entry, outcome: Outcome) -> Change | None:
         """Have the record of *entry* go; return what is still to be written."""
-        entry.wanted = False
+        change = outcome.write.change
+        if change.target is not None:  # Otherwise it is, unless it was added again since.
+            entry.wanted = False
         if outcome.stored is None:
             self.note(Outcome(outcome.write, Fate.DELETED))
             return None
         entry.loaded = outcome.stored.document
-        change = outcome.write.change
         return attrs.evolve(change, loaded=entry.loaded, target=None, earlier=(), resolves=True)
 
     def _brought_back(self, entry: Entry, change: Change, document: Document) -> Change:
@@ -266,6 +283,18 @@ class Writing(Loading):
             return change
         self.note(Outcome(attrs.evolve(write, change=change), Fate.MERGED))
         return None
+
+
+def _with_permissions(outcome: Outcome) -> Program[Outcome]:
+    """Return *outcome* with what the record permits, if that is changed here (P2)."""
+    change, stored = outcome.write.change, outcome.stored
+    if stored is None or stored.permissions is not None or not permission_changes(change.record):
+        return outcome
+    (sight,) = yield from looked_up([change.key])
+    if not isinstance(sight, Stored) or sight.version != stored.version:
+        msg = "what it permits is changed here, and could not be read as of that version"
+        raise InvalidRequest(msg)
+    return attrs.evolve(outcome, stored=sight)
 
 
 def _kept_waiting(outcomes: Iterable[Outcome]) -> list[Change]:

@@ -1,0 +1,259 @@
+"""What a commit does when the program interferes with it: in resolvers, in handlers, meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from apps import COMBINATIONS, App
+from faults import FaultProxy
+from kinto_orm import Conflict, GuardedJSONPatch, Plan
+from kinto_orm.exceptions import UnlockedWarning
+from kinto_orm.query.items import LOCK
+from kinto_orm.session.events import listen
+from session.models import Todo
+
+
+some = pytest.mark.parametrize("app", COMBINATIONS[::2], indirect=True)
+
+
+@pytest.fixture
+def one(app: App) -> None:
+    """Have a record *x* on the server."""
+    app.create([{"id": "x", "title": "a", "priority": 1, "tags": ["t"], "note": "n"}])
+
+
+def theirs(app: App, **changes: Any) -> None:
+    """Have somebody else change the record *x*."""
+    app.raw.patch_record(id="x", data=changes)
+
+
+def readers(app: App) -> list[str]:
+    """Return who may read the record *x*."""
+    permissions = app.raw.get_record(id="x")["permissions"]
+    found: list[str] = permissions.get("read", [])
+    return found
+
+
+@some
+@pytest.mark.usefixtures("one")
+class TestDocumentsOfConflicts:
+    """The documents of a conflict are the program's: a function may change them in place."""
+
+    @pytest.mark.parametrize("side", ["local", "remote"])
+    def test_a_document_that_is_changed_and_given_back_is_written(
+        self, app: App, side: str
+    ) -> None:
+        """What a function makes of one of the documents, inside as well, is on the server."""
+
+        def resolve(conflict: Conflict) -> dict[str, Any]:
+            document: dict[str, Any] = getattr(conflict, side)
+            document["note"] = "resolved"
+            document["tags"].append("resolved")
+            return document
+
+        session = app.session(on_conflict=resolve)
+        todo = session.get_one(Todo, "x")
+        theirs(app, priority=2)
+        todo.title = "mine"
+        result = session.commit()
+        assert (result.merged, result.requests) == ((todo,), 2)
+        stored = app.stored()["x"]
+        assert (stored["note"], stored["tags"]) == ("resolved", ["t", "resolved"])
+        assert todo.to_document() == stored
+        assert session.plan().writes == ()
+
+
+@some
+@pytest.mark.usefixtures("one")
+class TestMeanwhile:
+    """What is changed while a conflict is resolved stays a change."""
+
+    def test_permissions(self, app: App) -> None:
+        """Who is permitted something while a record is merged is permitted it, after all."""
+        session = app.session(on_conflict="merge")
+        todo = session.get_one(Todo, "x")
+        session.load_permissions(todo)
+        theirs(app, priority=2)
+        app.raw.patch_record(id="x", permissions={"read": ["account:ann"]})
+        todo.title = "mine"
+
+        @listen(session._inner, "conflict")
+        def permit(_: Conflict) -> None:
+            todo.permissions.read.add("system.Everyone")
+
+        assert session.commit().merged == (todo,)
+        session.commit()
+        assert sorted(readers(app)) == ["account:ann", "system.Everyone"]
+        assert app.stored()["x"]["title"] == "mine"
+
+    def test_a_deletion(self, app: App) -> None:
+        """A record that is deleted while it is merged is gone after the next commit."""
+        session = app.session(on_conflict="merge")
+        todo = session.get_one(Todo, "x")
+        theirs(app, priority=2)
+        todo.title = "mine"
+
+        @listen(session._inner, "conflict")
+        def delete(_: Conflict) -> None:
+            session._inner.delete(todo)
+
+        assert session.commit().merged == (todo,)
+        assert session.deleted == (todo,)
+        assert session.commit().deleted == (todo,)
+        assert app.stored() == {}
+
+    def test_a_record_is_added_again(self, app: App) -> None:
+        """A deletion that wins is made; if the record was added again, it is then created."""
+        session = app.session(on_conflict="client_wins")
+        todo = session.get_one(Todo, "x")
+        theirs(app, priority=2)
+        session.delete(todo)
+
+        @listen(session._inner, "conflict")
+        def add(_: Conflict) -> None:
+            session._inner.add(todo)
+
+        assert session.commit().deleted == (todo,)
+        assert session.new == (todo,)
+        assert session.commit().created == (todo,)
+        assert app.stored()["x"]["title"] == "a"
+
+    def test_a_record_is_expunged_by_the_function(self, app: App) -> None:
+        """What the function that is asked about it expunges is not written: it is a conflict."""
+
+        def expunge(conflict: Conflict) -> str:
+            session._inner.expunge(conflict.record)
+            return "merge"
+
+        session = app.session(on_conflict=expunge)
+        todo = session.get_one(Todo, "x")
+        theirs(app, priority=2)
+        todo.title = "mine"
+        with pytest.raises(ExceptionGroup) as caught:
+            session.commit()
+        (conflict,) = caught.value.exceptions
+        assert isinstance(conflict, Conflict)
+        assert app.stored()["x"]["title"] == "a"
+        assert todo.title == "mine"
+
+    def test_the_session_is_cleared(self, app: App) -> None:
+        """The result has what was written, even if a handler has the session forget all of it."""
+        session = app.session()
+        todo, new = session.get_one(Todo, "x"), Todo(title="new")
+        todo.title = "mine"
+        session.add(new)
+
+        @listen(session._inner, "after_send")
+        def clear(_: Any) -> None:
+            session._inner.clear()
+
+        result = session.commit()
+        assert (result.created, result.updated) == ((new,), (todo,))
+        assert todo not in session
+
+
+@some
+@pytest.mark.usefixtures("one")
+def test_permissions_that_could_not_be_read_are_not_dropped(app: App) -> None:
+    """If it cannot be asked what a record permits by now, what is to be permitted is kept."""
+    with FaultProxy(app.server.url) as proxy:
+        session = app.session(app.client(proxy.url, retry=0), on_conflict="merge")
+        todo = session.get_one(Todo, "x")
+        session.load_permissions(todo)
+        theirs(app, priority=2)
+        todo.title = "mine"
+        todo.permissions.read.add("system.Everyone")
+        proxy.drop(when=lambda request: request.method == "GET", times=2)
+        with pytest.raises(ExceptionGroup) as caught:
+            session.commit()
+        (conflict,) = caught.value.exceptions
+        assert isinstance(conflict, Conflict)
+        assert "what it permits" in str(conflict.__notes__)
+        assert readers(app) == []
+        assert session.commit().merged == (todo,)
+        assert readers(app) == ["system.Everyone"]
+        assert app.stored()["x"]["title"] == "mine"
+
+
+def locked(session: Any) -> list[bool]:
+    """Return for each request that wrote whether it is a batch with a lock around it."""
+    return [
+        [
+            entry["method"]
+            for entry in request.body["requests"]
+            if entry["path"].endswith(f"/{LOCK}")
+        ]
+        == ["PUT", "DELETE"]
+        if request.path == "/batch"
+        else False
+        for request in session.writes
+    ]
+
+
+@some
+@pytest.mark.usefixtures("one")
+class TestLocks:
+    """What is asked to be locked is locked, whatever way it comes; or there is a warning."""
+
+    def test_a_plan_that_was_made_without(self, app: App) -> None:
+        """A plan that says nothing of locks is locked if its commit says so."""
+        session = app.session()
+        session.get_one(Todo, "x").title = "mine"
+        session.commit(session.plan(), lock=True)
+        assert locked(session) == [True]
+        assert app.stored()["x"]["title"] == "mine"
+
+    def test_a_full_plan_that_was_made_without(self, app: App) -> None:
+        """A batch that has no room left for a lock becomes two."""
+        app.create([{"id": f"r{i}", "title": "a"} for i in range(24)])
+        session = app.session()
+        for todo in session.query(Todo):
+            todo.title = "mine"
+        plan = session.plan()
+        assert len(plan) == 1
+        assert session.commit(plan, lock=True).requests == 2
+        assert locked(session) == [True, True]
+        assert {each["title"] for each in app.stored().values()} == {"mine"}
+
+    def test_a_plan_that_was_made_with(self, app: App) -> None:
+        """A plan with locks is made without if its commit says so."""
+        session = app.session(lock=True)
+        session.get_one(Todo, "x").title = "mine"
+        session.commit(session.plan(), lock=False)
+        assert locked(session) == [False]
+
+    @pytest.mark.parametrize("count", [1, 22, 23, 24, 60])
+    def test_a_plan_as_text(self, app: App, count: int) -> None:
+        """A plan that was written and read again locks, in the same batches."""
+        app.create([{"id": f"r{i:02}", "title": "a"} for i in range(count - 1)])
+        made = app.session(lock=True)
+        for todo in made.query(Todo):
+            todo.title = "mine"
+        made.add(Todo(id="new", title="new"))
+        plan = made.plan()
+        read = Plan.from_json(plan.to_json(), models=[Todo])
+        assert read.locked
+        assert [len(chunk) for chunk in read.chunks] == [len(chunk) for chunk in plan.chunks]
+        session = app.session()
+        assert session.commit(read).ok
+        assert locked(session) == [True] * len(plan)
+        assert {each["title"] for each in app.stored().values()} == {"mine", "new"}
+
+    def test_guards_give_way(self, app: App) -> None:
+        """A guarded JSON Patch cannot be in a batch: a lock is better than guards."""
+        session = app.session(lock=True, patch=GuardedJSONPatch)
+        todo = session.get_one(Todo, "x")
+        todo.title = "mine"
+        assert session.commit().updated == (todo,)
+        assert locked(session) == [True]
+
+    def test_what_no_batch_can_say(self, app: App) -> None:
+        """Where a lock is not possible, there is a warning that names the record."""
+        session = app.session(lock=True)
+        todo = session.query(Todo).only(Todo.title, Todo.note).one()
+        todo.note = None
+        with pytest.warns(UnlockedWarning, match=r"Todo .*/x is written without a lock"):
+            session.commit()
+        assert "note" not in app.stored()["x"]
