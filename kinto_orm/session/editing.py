@@ -79,13 +79,14 @@ class Editing(Committing):
         """
         Undo what was not committed: of *records*, or of all.  Nothing is sent.
 
-        Changed records become what was loaded, in place, with their permissions.  Those that were
-        to be deleted, or moved, are wanted again.  Those that were to be created are forgotten;
-        these objects stay as they are.
+        Changed records become what was loaded, in place, with their permissions; the lists and the
+        embedded records in them are made anew.  Those that were to be deleted, or moved, are wanted
+        again.  Those that were to be created are forgotten; these objects stay as they are.
 
         A write of which it is not known whether it was applied cannot be undone here.  The next
-        commit finds out; if it was, the record becomes what the server has.  A creation like that
-        is forgotten, too: `get` tells whether it is there.
+        commit finds out; if it was, the record becomes what the server has, and what was edited
+        since stays an edit: of a record that was deleted, a conflict.  A creation like that is
+        forgotten, too: `get` tells whether it is there.
 
         Raises:
             InvalidRequest: If one of *records* is not in the session.
@@ -113,6 +114,11 @@ class Editing(Committing):
             return
         record, base, local = entry.record, base_of(entry.record), target_of(entry.record)
         edits = permission_edits(record)
+        if outcome.is_gone and entry.wanted and (edits or not same(base, local)):
+            # Edited since: that meets a conflict, as if somebody else had deleted it.
+            entry.sent.clear()
+            entry.undone = ()
+            return
         super().note(outcome)
         if entry.sent:
             return  # It is still not known.

@@ -21,5 +21,10 @@ class Exclusive:
             )
             raise ConcurrentUseError(msg)
 
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether somebody is inside."""
+        return self._lock.locked()
+
     def __exit__(self, *_: object) -> None:
         self._lock.release()

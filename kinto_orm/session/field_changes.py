@@ -56,7 +56,7 @@ class FieldChange:
 def _shown(value: Any) -> str:
     if isinstance(value, Absent):
         return f"({value.value})"
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False, default=repr)  # It may hold what cannot be sent.
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 

@@ -131,7 +131,7 @@ class Loading(UnitOfWork):
         outdate_permissions(entry.record)
         entry.record.__dict__.clear()
         entry.record.__dict__.update(fresh.__dict__)
-        entry.loaded = document
+        entry.loaded, entry.blind = document, None
         entry.want()
         entry.outdate()
         self._heard_of(entry.record)

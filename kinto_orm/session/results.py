@@ -51,6 +51,11 @@ class Outcome:
     stored: Stored | None = None
     error: KintoException | None = None
 
+    @property
+    def is_gone(self) -> bool:
+        """Tell whether the record is gone because this session deleted it."""
+        return self.fate is Fate.DELETED or (self.fate is Fate.SUPERSEDED and self.stored is None)
+
 
 @frozen(eq=False, kw_only=True)
 class CommitResult:

@@ -98,6 +98,7 @@ class Session(SessionBase, Blocking):
         on_conflict: OnConflict = "raise",
         lock: bool = False,
     ) -> None:
+        _check_client(client, Client, self)
         super().__init__(client, patch=patch, on_conflict=on_conflict, lock=lock)
 
     @overload
@@ -216,6 +217,7 @@ class AsyncSession(SessionBase, Awaiting):
         on_conflict: OnConflict = "raise",
         lock: bool = False,
     ) -> None:
+        _check_client(client, AsyncClient, self)
         super().__init__(client, patch=patch, on_conflict=on_conflict, lock=lock)
 
     @overload
@@ -290,3 +292,11 @@ class AsyncSession(SessionBase, Awaiting):
         traceback: TracebackType | None,
     ) -> None:
         self._left(failed=exc is not None)
+
+
+def _check_client(client: object, kind: type[Client | AsyncClient], session: SessionBase) -> None:
+    """Refuse a client that waits in another way than its session."""
+    if not isinstance(client, kind):
+        found, wanted = type(client).__name__, kind.__name__
+        msg = f"{type(session).__name__} takes a kinto_orm.{wanted}, not a value of type {found}"
+        raise TypeError(msg)

@@ -38,6 +38,9 @@ class Absent(Enum):
 MISSING: Final = Absent.MISSING
 NOT_LOADED: Final = Absent.NOT_LOADED
 
+#: What stands for an empty key in a path: an empty path is that of the whole document.
+EMPTY_KEY: Final = '""'
+
 #: What the server alone sets.  `schema` is, too, but only where the collection has one.
 _STAMPS = frozenset({"last_modified"})
 
@@ -161,8 +164,9 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, 
 
 
 def within(path: str, key: str) -> str:
-    """Return the path of what the object at *path* has under *key*."""
-    return f"{path}.{key}" if path else key
+    """Return the path of what the object at *path* has under *key*: an empty one is ``""``."""
+    step = key or EMPTY_KEY
+    return f"{path}.{step}" if path else step
 
 
 def has_kept(remote: Any, base: Any, local: Any) -> bool:

@@ -12,7 +12,7 @@ from kinto_orm.flow.messages import Document
 from kinto_orm.models.parts import known_part
 from kinto_orm.session.changes import Change
 from kinto_orm.session.identity import Entry, Key
-from kinto_orm.session.snapshots import Stored, agree, changed_paths, without_stamps
+from kinto_orm.session.snapshots import EMPTY_KEY, Stored, agree, changed_paths, without_stamps
 
 
 #: What happened to a record.
@@ -106,4 +106,5 @@ def _shown(document: Mapping[str, Any], path: str) -> str:
 
 def _steps(document: Mapping[str, Any], path: str) -> list[str]:
     """Return the keys on *path*; a key may have a dot in it."""
-    return [path] if path in document else path.split(".")
+    steps = [path] if path in document else path.split(".")
+    return ["" if step == EMPTY_KEY else step for step in steps]

@@ -92,9 +92,11 @@ class UnitOfWork:
         return tuple(entry.record for entry in self._known if not entry.wanted)
 
     def is_modified(self, record: Record) -> bool:
-        """Tell whether *record* was changed since it was loaded."""
+        """Tell whether *record* was changed since it was loaded; one that is new was not."""
         entry = self._known.of(record)
-        return is_dirty(record) if entry is None else entry.is_dirty
+        if entry is None:
+            return loaded_of(record) is not None and is_dirty(record)
+        return entry.is_dirty
 
     def __contains__(self, record: Record) -> bool:
         return self._known.of(record) is not None
@@ -178,7 +180,7 @@ class UnitOfWork:
     def clear(self) -> None:
         """Forget all records, with their changes."""
         self._known.clear()
-        if not self._underway:  # Otherwise what was written is still to be told.
+        if not self._guard.is_closed:  # A commit that is under way has yet to tell what it did.
             self._outcomes.clear()
 
     # -- What was read -------------------------------------------------------------------------
@@ -306,7 +308,7 @@ class UnitOfWork:
             entry.sent.clear()
         if fate is Fate.CONFLICT:
             return
-        if fate is Fate.DELETED or (fate is Fate.SUPERSEDED and outcome.stored is None):
+        if outcome.is_gone:
             self._gone(record, entry)
         elif outcome.stored is not None:
             change, is_ours = outcome.write.change, fate in EFFECTS

@@ -210,9 +210,6 @@ class Writing(Loading):
         """Take *resolution* into a record; return what is still to be written."""
         change, found, document = outcome.write.change, outcome.stored, resolution.document
         encode(document)  # Before anything is changed.
-        if found is not None and found.permissions is None and permission_changes(entry.record):
-            msg = "it is not known what it permits elsewhere, and that was changed here"
-            raise InvalidRequest(msg)
         if document is None:
             return self._taken_away(entry, outcome)
         if found is None:

@@ -110,6 +110,15 @@ class TestBlind:
         assert session.commit().updated == (todo,)
         assert todo.title == "b"
 
+    def test_a_refresh(self, app: App) -> None:
+        """Whoever reads a record again wants what the server has: the patch is dropped."""
+        session = app.session()
+        todo = session.patch(Todo, "x", MergePatch({"title": "b"}))
+        session.refresh(todo)
+        assert session.dirty == ()
+        assert session.commit().unchanged == (todo,)
+        assert (todo.title, app.stored()["x"]["title"]) == ("a", "a")
+
     def test_edits_beside(self, app: App) -> None:
         """A record cannot be patched and changed in one commit."""
         session = app.session()

@@ -19,6 +19,7 @@ from kinto_orm import (
     NOT_LOADED,
     AsyncSession,
     CommitError,
+    Conflict,
     Embedded,
     EmbeddedRecord,
     Field,
@@ -329,6 +330,24 @@ class TestRollback:
             assert (milk in session) is not applied
             assert ("milk" in app.stored()) is not applied
 
+    def test_a_deletion_of_unknown_fate_and_later_edits(self, app: App) -> None:
+        """What was edited since is not lost: it is a conflict, as if somebody had deleted it."""
+        app.create([MILK])
+        with FaultProxy(app.server.url) as proxy:
+            session = app.session(app.client(proxy.url, retry=HASTY))
+            milk = session.get_one(Todo, "milk")
+            session.delete(milk)
+            in_the_dark(proxy, session, applied=True)
+            session.rollback()
+            milk.note = "mine"
+            with pytest.raises(ConflictError) as caught:
+                session.commit()
+            conflict = caught.value.exceptions[0]
+            assert isinstance(conflict, Conflict)
+            assert (conflict.record, conflict.kind) == (milk, "deleted by them")
+            assert session.commit(on_conflict="client_wins").created == (milk,)
+            assert app.stored()["milk"]["note"] == "mine"
+
 
 class TestChanges:
     """What a commit would change can be looked at."""
@@ -402,6 +421,32 @@ class TestChanges:
         (change,) = session.changes()
         assert (change.path, change.old, change.new) == ("priority", NOT_LOADED, 2)
         assert str(change).endswith("priority: (not loaded) → 2")
+
+    def test_an_empty_key(self, app: App) -> None:
+        """A value under an empty key is not taken for the whole document."""
+        app.create([{**MILK, "": {"": 1}, "a": {"": 1}}])
+        session = app.session()
+        milk = session.get_one(Todo, "milk")
+        del milk.extra[""]
+        milk.extra["a"][""] = 2
+        emptied, inner = session.changes()
+        assert (emptied.path, emptied.old, emptied.new) == ('""', {"": 1}, MISSING)
+        assert str(emptied).endswith('"": {"": 1} → (missing)')
+        assert (inner.path, inner.old, inner.new) == ('a.""', 1, 2)
+        app.raw.patch_record(id="milk", data={"": 3})
+        with pytest.raises(ConflictError) as caught:
+            session.commit()
+        conflict = caught.value.exceptions[0]
+        assert isinstance(conflict, Conflict)
+        assert conflict.fields == ('""',)
+
+    def test_what_cannot_be_sent(self, app: App) -> None:
+        """A value that cannot be sent can be shown, for whoever looks for the fault."""
+        app.create([MILK])
+        session = app.session()
+        session.get_one(Todo, "milk").extra["more"] = {1, 2}
+        (change,) = session.changes()
+        assert str(change).endswith('more: {"a": [1]} → "{1, 2}"')
 
     def test_they_are_values(self, app: App) -> None:
         """Changes of the same value are equal; a record of another session is refused."""
@@ -959,6 +1004,20 @@ class TestUse:
         assert session.dirty == (milk,)
         assert [each.id for each in session.new] == ["new"]
 
+    def test_clear_during_a_commit(self, app: App) -> None:
+        """A commit tells all that it did, though the session has forgotten the records."""
+        app.create({"id": f"x{number:02}", "title": "old"} for number in range(30))
+        session = app.session()
+        todos = session.query(Todo).all()
+        app.raw.patch_record(id="x00", data={"title": "theirs"})
+        for todo in todos:
+            todo.title = "new"
+        with pytest.raises(ConflictError) as caught:
+            session.commit(progress=lambda _: session.clear())
+        result = caught.value.result
+        assert [conflict.record.id for conflict in result.conflicts] == ["x00"]
+        assert len(result.updated) == 29
+
     def test_records_added_while_others_are_looked_at(self, app: App) -> None:
         """Whoever adds a record while the session goes through its records does no harm."""
         session = app.session()
@@ -974,5 +1033,7 @@ class TestUse:
 
         app.create([MILK, {"id": "x", "title": "x"}])
         busy = session.query(Busy).all()
-        assert session.dirty == ()
+        for each in busy:
+            each.title = "changed"
+        assert len(session.dirty) == len(busy)
         assert len(session.new) == len(busy)

@@ -269,6 +269,16 @@ class TestLater:
         assert (session.writes, app.stored()) == ([], before)
         assert (session.new, session.dirty, session.deleted) == ((), (), ())
 
+    def test_an_empty_key_that_moved(self, app: App) -> None:
+        """What is under an empty key is told, as is anything else."""
+        app.create([{"id": "x", "title": "a", "": 1}])
+        session = app.session()
+        session.get_one(Todo, "x").title = "b"
+        plan = again(session.plan())
+        app.raw.patch_record(id="x", data={"": 2})
+        with pytest.raises(StalePlanError, match='"" was 1, and is 2'):
+            app.session().commit(plan)
+
     def test_only_one_moved(self, app: App) -> None:
         """One record that moved keeps back the others; so does one that was written as it was."""
         _, plan = three_changes(app)

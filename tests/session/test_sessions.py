@@ -11,6 +11,7 @@ import pytest
 from apps import COMBINATIONS, App
 from faults import FaultProxy
 from kinto_orm import (
+    AsyncSession,
     CommitError,
     Conflict,
     ConflictError,
@@ -18,6 +19,7 @@ from kinto_orm import (
     KintoException,
     Record,
     RecordNotFound,
+    Session,
     UnsavedChangesWarning,
     ValidationError,
     field,
@@ -243,7 +245,9 @@ class TestStates:
         session = app.session()
         todo = Todo(title="a")
         assert todo.last_modified is None
+        assert not session.is_modified(todo)
         session.add(todo)
+        assert not session.is_modified(todo)
         assert (session.new, session.dirty, session.deleted) == ((todo,), (), ())
         session.commit()
         created = todo.last_modified
@@ -457,6 +461,18 @@ class TestDryRun:
         assert app.stored() == before
         assert session.writes == []
         assert f"not sent: PUT /buckets/{app.bucket}/collections/todos/records/y" in caplog.text
+
+
+class TestClients:
+    """A session waits as its client does."""
+
+    def test_the_wrong_client(self, app: App) -> None:
+        """A client of the other kind, or none, is refused at once."""
+        kind: Any = Session if app.awaiting else AsyncSession  # Not the one for its client.
+        with pytest.raises(TypeError, match=r"takes a kinto_orm\.(Async)?Client, not"):
+            kind(app.client())
+        with pytest.raises(TypeError, match="not a value of type str"):
+            kind(app.server.url)
 
 
 class TestConcurrentUse:
