@@ -11,6 +11,7 @@ from kinto_orm.flow.refusals import missing_of
 from kinto_orm.models.binding import unbound
 from kinto_orm.models.layout import base_of_kinds, load
 from kinto_orm.models.parts import part_of
+from kinto_orm.models.permissions import adopt_permissions
 from kinto_orm.models.records import Record
 from kinto_orm.session.attaching import Attaching
 from kinto_orm.session.identity import Entry, Key
@@ -103,9 +104,7 @@ class Getting(Attaching):
                 msg = f"there is no {type(record).__name__} {entry.key} (any more)"
                 raise RecordNotFound(msg)
             fresh = load(base_of_kinds(type(record)), stored.document)
-            if unbound(type(fresh)) is not unbound(type(record)):
-                msg = f"{entry.key} is a {type(fresh).__name__} now: expunge it and get it again"
-                raise InvalidRequest(msg)
+            _refuse_other_kind(entry, fresh)
             self._replace(entry, fresh, stored.document, stored.permissions)
 
     @operation
@@ -134,10 +133,14 @@ class Getting(Attaching):
             msg = f"there is no {name} (any more)"
             raise RecordNotFound(msg)
         model = base_of_kinds(type(entry.record))
+        if entry.loaded is None or entry.loaded.get("last_modified") != stored.version:
+            _refuse_other_kind(entry, load(model, stored.document))
         self._take(model, stored.document, None, stored.permissions)
         if entry.loaded is None or entry.loaded.get("last_modified") != stored.version:
             msg = f"{name} was changed here, and elsewhere since it was loaded: refresh it"
             raise InvalidRequest(msg)
+        if not entry.wanted:  # Then it was not taken.
+            adopt_permissions(entry.record, stored.permissions)
 
     def _mine(self, record: Record) -> Entry:
         entry = self._known.of(record)
@@ -145,3 +148,10 @@ class Getting(Attaching):
             msg = f"{record!r} is not in the session"
             raise InvalidRequest(msg)
         return entry
+
+
+def _refuse_other_kind(entry: Entry, fresh: Record) -> None:
+    """Refuse to have a record become what the server has now, if that is of another class."""
+    if unbound(type(fresh)) is not unbound(type(entry.record)):
+        msg = f"{entry.key} is a {type(fresh).__name__} now: expunge it and get it again"
+        raise InvalidRequest(msg)
