@@ -21,6 +21,7 @@ from kinto_orm.flow.refusals import missing_of
 from kinto_orm.models.binding import unbound
 from kinto_orm.models.layout import base_of_kinds, load
 from kinto_orm.models.parts import part_of
+from kinto_orm.models.permissions import adopt_permissions
 from kinto_orm.models.records import Record
 from kinto_orm.session.attaching import Attaching
 from kinto_orm.session.identity import Entry, Key
@@ -165,9 +166,7 @@ class Getting(Attaching):
         """Have a record be what is *stored*."""
         record = entry.record
         fresh = load(base_of_kinds(type(record)), stored.document)
-        if unbound(type(fresh)) is not unbound(type(record)):
-            msg = f"{entry.key} is a {type(fresh).__name__} now: expunge it and get it again"
-            raise InvalidRequest(msg)
+        _refuse_other_kind(entry, fresh)
         self._replace(entry, fresh, stored.document, stored.permissions)
 
     @operation
@@ -190,6 +189,8 @@ class Getting(Attaching):
     def _permit(self, entry: Entry, stored: Stored) -> None:
         """Take in the permissions of a record."""
         model = base_of_kinds(type(entry.record))
+        if entry.loaded is None or entry.loaded.get("last_modified") != stored.version:
+            _refuse_other_kind(entry, load(model, stored.document))
         self._take(model, stored.document, None, stored.permissions)
         if entry.loaded is None or entry.loaded.get("last_modified") != stored.version:
             msg = (
@@ -197,6 +198,8 @@ class Getting(Attaching):
                 " it was loaded: refresh it"
             )
             raise InvalidRequest(msg)
+        if not entry.wanted:  # Then it was not taken.
+            adopt_permissions(entry.record, stored.permissions)
 
     def _read_again(
         self, records: Sequence[Record], take: Callable[[Entry, Stored], None]
@@ -261,3 +264,10 @@ def _raise_first(errors: Iterable[KintoException]) -> None:
         for other in unique[1:]:
             unique[0].add_note(f"Besides: {other}")
         raise unique[0]
+
+
+def _refuse_other_kind(entry: Entry, fresh: Record) -> None:
+    """Refuse to have a record become what the server has now, if that is of another class."""
+    if unbound(type(fresh)) is not unbound(type(entry.record)):
+        msg = f"{entry.key} is a {type(fresh).__name__} now: expunge it and get it again"
+        raise InvalidRequest(msg)

@@ -94,9 +94,18 @@ class Intent:
 
 @define
 class Expected:
-    """What a commit must say it did: for each record, in which of its lists it is."""
+    """
+    What a commit must say it did.
+
+    Attributes:
+        fates: For each record, in which of its lists it is.
+        clashes: What was to be written where others wrote, and what they wrote.
+        alike: Records that others made what they were to be.  Where permissions were to change,
+            this cannot be told from a write of one's own whose answer was lost.
+    """
 
     fates: dict[Seat, str] = field(factory=dict[Seat, str])
+    alike: set[Seat] = field(factory=set[Seat])
     clashes: dict[Seat, tuple[Intent, Document | None]] = field(
         factory=dict[Seat, tuple[Intent, Document | None]]
     )
@@ -326,10 +335,11 @@ class Desk:
             expected.fates[seat] = "created" if intent.base is None else "updated"
             self._written(seat, stored)
             seat.twin.permit(stored.permissions, intent.permissions)
-        elif stored is not None and _is_so(intent, stored, self.world.me):
+        elif stored is not None and _is_so(intent, stored):
             expected.fates[seat] = "unchanged"
             self._written(seat, stored)
             if intent.permissions:
+                expected.alike.add(seat)
                 seat.twin.permit(stored.permissions, intent.permissions)
             else:
                 seat.twin.hide_permissions()
@@ -382,14 +392,19 @@ def _rest(stored: Stored | None, known: set[str] | None) -> Document:
     return {key: value for key, value in stored.document.items() if key not in known}
 
 
-def _is_so(intent: Intent, stored: Stored, me: str) -> bool:
+def _is_so(intent: Intent, stored: Stored) -> bool:
     """Tell whether somebody else made a record exactly what it was to become."""
     assert intent.target is not None
     document = stored.document
     if intent.known is not None:
         keys = intent.known | intent.target.keys()
         document = {key: value for key, value in document.items() if key in keys}
-    wanted = dict(intent.permissions)
-    if "write" in wanted:
-        wanted["write"] = wanted["write"] | {me}
-    return equal(document, intent.target) and {**stored.permissions, **wanted} == stored.permissions
+    return equal(document, intent.target) and all(
+        _is_permitted(name, stored.permissions[name], wanted)
+        for name, wanted in intent.permissions.items()
+    )
+
+
+def _is_permitted(name: str, found: set[str], wanted: set[str]) -> bool:
+    """Tell whether *found* is what was *wanted*; one who may write, too, may be who wrote it."""
+    return wanted <= found and len(found - wanted) <= (name == "write")

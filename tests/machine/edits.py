@@ -137,8 +137,9 @@ class EditKey:
     value: Any
 
     def fits(self, twin: Twin) -> bool:
-        """Tell whether there is such an object."""
-        return isinstance(self._found(twin), dict)
+        """Tell whether there is such an object; of a part, nobody knows what is undeclared."""
+        is_known = self.path[0] != "extra" or twin.part is None
+        return is_known and isinstance(self._found(twin), dict)
 
     def _found(self, twin: Twin) -> Any:
         found: Any = {**twin.values, "extra": twin.extra}

@@ -68,6 +68,8 @@ class Machine(RuleBasedStateMachine):
         desks: Their models.
         loose: The objects that were let go last, by where they belong.
         plans: A plan that each session made, and what it must say.
+        written: How many requests of each session have written something.
+        curious: Whether the permissions of each object are looked at after each step.
     """
 
     def __init__(self, app: App) -> None:
@@ -86,6 +88,7 @@ class Machine(RuleBasedStateMachine):
         self.loose: dict[Key, Twin] = {}
         self.plans: list[tuple[Any, Intents] | None] = [None, None]
         self.written = [0, 0]
+        self.curious = False
 
     def teardown(self) -> None:
         """Compare what no list says, and close the connections."""
@@ -119,9 +122,10 @@ class Machine(RuleBasedStateMachine):
 
     # -- Somebody else -------------------------------------------------------------------------
 
-    @initialize(given=st.lists(documents, max_size=4))
-    def begin(self, given: list[tuple[str, str, Document]]) -> None:
+    @initialize(given=st.lists(documents, max_size=4), curious=st.booleans())
+    def begin(self, given: list[tuple[str, str, Document]], curious: bool) -> None:  # noqa: FBT001
         """Have something on the server from the start."""
+        self.curious = curious
         for each in given:
             self.somebody_writes(each)
 
@@ -145,15 +149,23 @@ class Machine(RuleBasedStateMachine):
         self.world.write(key, document)
 
     @_if_any(held)
-    @rule(where=_chosen(held))
-    def somebody_does_the_same(self, where: tuple[int, Key]) -> None:
-        """Somebody makes the very change that a session is about to make."""
+    @rule(where=_chosen(held), more=st.sets(st.sampled_from(PRINCIPALS), max_size=1))
+    def somebody_does_the_same(self, where: tuple[int, Key], more: set[str]) -> None:
+        """Somebody makes the very change that a session is about to make, or one that is alike."""
         twin = self._twin(where)
         if twin.part is not None:
             return
-        document = twin.document()
-        self.raw.update_record(id=twin.ident, collection=twin.key[0], data=document, safe=False)
-        self.world.write(twin.key, document)
+        document, lists = twin.document(), twin.changed_permissions()
+        if "write" in lists:
+            lists["write"] |= more
+        self.raw.update_record(
+            id=twin.ident,
+            collection=twin.key[0],
+            data=document,
+            permissions={name: sorted(members) for name, members in lists.items()},
+            safe=False,
+        )
+        self.world.write(twin.key, document, lists)
 
     @_if_any(stored)
     @rule(key=_chosen(stored))
@@ -504,10 +516,12 @@ class Machine(RuleBasedStateMachine):
             for seat in desk.seats.values():
                 assert seat.twin.record in session
                 assert session.is_modified(seat.twin.record) == (seat.state == "dirty")
-                seat.twin.check(self.world.stamp(seat.twin.version))
         for twin in self.loose.values():
             assert not any(twin.record in session for session in self.sessions)
+        for twin in map(self._twin, self.twins()):
             twin.check(self.world.stamp(twin.version))
+            if self.curious:
+                twin.check_permissions()
 
 
 def _modelled(model: Callable[[], Any]) -> Any:

@@ -146,6 +146,13 @@ class Twin:
 
     # -- What it is compared with --------------------------------------------------------------
 
+    def check_permissions(self) -> None:
+        """Compare who may do what by the object: to look at that makes it keep more."""
+        permissions = self.record.permissions
+        assert permissions.is_loaded == (self.permissions is not None)
+        for name, members in (self.permissions or {}).items():
+            assert set(getattr(permissions, name)) == members
+
     def check(self, stamp: int | None) -> None:
         """Compare the object: it stands for the document, of the version with this timestamp."""
         document = self.document() if stamp is None else {**self.document(), "last_modified": stamp}

@@ -23,6 +23,7 @@ from kinto_orm import (
     User,
 )
 from kinto_orm.exceptions import InvalidRequest
+from machine.kinds import Place
 
 from .models import Todo
 
@@ -231,6 +232,28 @@ class TestLoading:
         session.commit()
         assert permitted(app)["read"] == {ANN}
 
+    def test_of_what_is_to_be_deleted(self, app: App) -> None:
+        """They can be loaded of a record that is to be deleted, which stays so."""
+        session_with(app)
+        session = app.session()
+        todo = session.query(Todo).one()
+        session.delete(todo)
+        session.load_permissions(todo)
+        assert todo.permissions.read == {Everyone}
+        assert session.deleted == (todo,)
+
+    def test_of_another_kind_by_now(self, app: App) -> None:
+        """A record in whose place is one of another kind keeps its place in the session."""
+        app.create([{"id": "a", "kind": "town", "name": "A"}], "places")
+        session = app.session()
+        town = session.get(Place, "a")
+        app.raw.update_record(
+            id="a", collection="places", data={"kind": "peak", "name": "A", "height": 1}
+        )
+        with pytest.raises(InvalidRequest, match="is a Peak now"):
+            session.load_permissions(town)
+        assert town in session
+
 
 class TestTruth:
     """Lost answers."""
@@ -249,6 +272,16 @@ class TestTruth:
             result = session.commit()
             assert len(result.updated) == count
         assert permitted(app)["read"] == {ANN}
+
+    def test_more_elsewhere(self, app: App) -> None:
+        """If others permitted it to more than who may have written it, that is a conflict."""
+        session = session_with(app)
+        todo = session.get(Todo, "a")
+        todo.permissions.write.add(ANN)
+        app.raw.patch_record(id="a", permissions={"write": [ANN, "account:bob", TEAM]})
+        with pytest.raises(ConflictError):
+            session.commit()
+        assert session.dirty == (todo,)
 
     @pytest.mark.parametrize("count", [1, 3])
     def test_a_change_elsewhere_meanwhile(self, app: App, count: int) -> None:
