@@ -169,9 +169,11 @@ class Bracket(Protocol):
 
     def before(self, requests: Sequence[Request]) -> list[Request]:
         """Return what goes before *requests*."""
+        ...
 
     def behind(self, requests: Sequence[Request]) -> list[Request]:
         """Return what goes behind *requests*."""
+        ...
 
     def told(self, requests: Sequence[Request], answers: Sequence[Response]) -> None:
         """Note the *answers* to what went before *requests*."""

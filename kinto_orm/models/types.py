@@ -222,12 +222,6 @@ def parts_of(kind: Any) -> tuple[Part, ...]:
 # -- Found -------------------------------------------------------------------------------------
 
 
-def embedded_class(owner: type[Any], name: str) -> type[Any]:
-    """Return the class of the object that a field holds: what is left of its type without None."""
-    (found,) = (part for part in members_of(resolved_types(owner)[name]) if part is not NoneType)
-    return found  # type: ignore[no-any-return]
-
-
 def resolved_types(kind: Any) -> dict[str, Any]:
     """
     Return the types of the fields of *kind*, a class of records or ``Page[int]``, by name.

@@ -41,7 +41,7 @@ class Resolution:
 def resolved(conflict: Conflict, policy: OnConflict, change: Change) -> Program[Resolution | None]:
     """Return what *policy* makes of *conflict*, met by *change*; None if it is to be raised."""
     if not callable(policy):
-        return by_policy(conflict, policy, change)
+        return _by_policy(conflict, policy, change)
     verdict: Any = yield Call(lambda: policy(conflict))
     if verdict is None:
         return None
@@ -49,7 +49,7 @@ def resolved(conflict: Conflict, policy: OnConflict, change: Change) -> Program[
         verdict = verdict._dump()
     if isinstance(verdict, Mapping):
         return Resolution(_document(conflict, verdict))
-    return by_policy(conflict, checked_policy(verdict), change)
+    return _by_policy(conflict, checked_policy(verdict), change)
 
 
 def _document(conflict: Conflict, given: Mapping[str, Any]) -> Document:
@@ -61,7 +61,7 @@ def _document(conflict: Conflict, given: Mapping[str, Any]) -> Document:
     return document
 
 
-def by_policy(conflict: Conflict, policy: Policy, change: Change) -> Resolution | None:
+def _by_policy(conflict: Conflict, policy: Policy, change: Change) -> Resolution | None:
     """Return what *policy* makes of *conflict*, met by *change*; None if it is to be raised."""
     if policy == "raise":
         return None

@@ -127,7 +127,7 @@ def is_heard(event: Event) -> bool:
     return event in _heard
 
 
-def handlers_of(event: Event, session: object, record: Record | None = None) -> Iterator[Any]:
+def _handlers_of(event: Event, session: object, record: Record | None = None) -> Iterator[Any]:
     """Give who listens to *event*: at the class of *session*, at itself, at that of *record*."""
     if event not in _heard:
         return
@@ -143,7 +143,7 @@ def announced(
     event: Event, session: object, *given: Any, record: Record | None = None
 ) -> Program[None]:
     """Call with what is *given* whoever listens to *event*."""
-    for handler in list(handlers_of(event, session, record)):
+    for handler in list(_handlers_of(event, session, record)):
         yield Call(partial(handler, *given))
 
 

@@ -12,12 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from kinto_orm.client.endpoints.objects import content, permissions_of
 from kinto_orm.client.endpoints.server import BATCH_LIMIT
 from kinto_orm.exceptions import InvalidRequest, KintoException, RecordNotFound, TransportError
-from kinto_orm.flow import Program, Request, operation
-from kinto_orm.flow.batching import Answer, together_once
-from kinto_orm.flow.refusals import missing_of
+from kinto_orm.flow import Program, operation
 from kinto_orm.models.binding import unbound
 from kinto_orm.models.layout import base_of_kinds, load
 from kinto_orm.models.parts import part_of
@@ -25,7 +22,7 @@ from kinto_orm.models.permissions import adopt_permissions
 from kinto_orm.models.records import Record
 from kinto_orm.session.attaching import Attaching
 from kinto_orm.session.identity import Entry, Key
-from kinto_orm.session.sights import Sight
+from kinto_orm.session.sights import Sight, look
 from kinto_orm.session.snapshots import Stored
 
 
@@ -131,9 +128,8 @@ class Getting(Attaching):
         sights: list[Sight] = []
         limit: int = self.client._limit or BATCH_LIMIT
         for start in range(0, len(keys), limit):
-            reads = [Request("GET", key.path) for key in keys[start : start + limit]]
-            answers = yield from together_once(reads)
-            sights += [_sight(read, answer) for read, answer in zip(reads, answers, strict=True)]
+            # Whoever asks for a record of a collection that is not there should know.
+            sights += yield from look(keys[start : start + limit], gone=("record",))
             if lost := next((each for each in sights if isinstance(each, TransportError)), None):
                 sights += [lost] * (len(keys) - len(sights))  # It would be so for the others.
                 break
@@ -236,17 +232,6 @@ def _here(model: type[R], entry: Entry) -> R | None:
         msg = f"{entry.key} is a {type(record).__name__}, not a {model.__name__}"
         raise InvalidRequest(msg)
     return record
-
-
-def _sight(read: Request, answer: Answer) -> Sight:
-    if isinstance(answer, KintoException):
-        return answer
-    if answer.status == 404 and missing_of(answer) == "record":
-        return None
-    try:
-        return Stored(content(read, answer), permissions_of(answer))
-    except KintoException as error:
-        return error
 
 
 def _not_found(entries: Sequence[Entry]) -> list[KintoException]:

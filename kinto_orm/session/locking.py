@@ -68,9 +68,8 @@ class Locking:
     _writes: Sequence[Write]
     _by_request: dict[int, Write] = field(init=False)
 
-    @_by_request.default
-    def _found(self) -> dict[int, Write]:
-        return {id(write.request): write for write in self._writes}
+    def __attrs_post_init__(self) -> None:
+        self._by_request = {id(write.request): write for write in self._writes}
 
     def before(self, requests: Sequence[Request]) -> list[Request]:
         """Return what locks the collections that *requests* write to."""

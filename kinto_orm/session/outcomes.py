@@ -67,9 +67,11 @@ class Ledger(Protocol):
 
     def is_ready(self, change: Change) -> bool:
         """Tell whether what must be there before *change* is sent is there."""
+        ...
 
     def answered(self, writes: Sequence[Write]) -> Program[None]:
         """Do what is to be done when it has been noted what became of *writes*."""
+        ...
 
 
 def carried_out(plan: Plan, ledger: Ledger, patience: RetryPolicy = PATIENCE) -> Program[None]:

@@ -32,7 +32,7 @@ def merge_patch(base: Mapping[str, Any], target: Mapping[str, Any]) -> Document 
             if inner is None:
                 return None
             patch[key] = inner
-        elif merges_to(old, value):
+        elif _merges_to(old, value):
             patch[key] = value
         else:
             return None
@@ -46,7 +46,7 @@ def attributes(base: Mapping[str, Any], target: Mapping[str, Any]) -> Document:
     }
 
 
-def merges_to(old: Any, new: Any) -> bool:
+def _merges_to(old: Any, new: Any) -> bool:
     """Tell whether merging *new* into *old*, which may be missing, gives *new*."""
     if not isinstance(new, Mapping):
         return new is not None
@@ -54,7 +54,7 @@ def merges_to(old: Any, new: Any) -> bool:
         return False  # P8.
     before: Mapping[str, Any] = old if isinstance(old, Mapping) else {}
     return before.keys() <= new.keys() and all(
-        merges_to(before.get(key, _MISSING), value) for key, value in new.items()
+        _merges_to(before.get(key, _MISSING), value) for key, value in new.items()
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Collection, Sequence
+from typing import Final, TypeAlias
 
 from kinto_orm.client.endpoints.objects import content, permissions_of
 from kinto_orm.client.endpoints.server import BATCH_LIMIT
@@ -18,22 +18,35 @@ from kinto_orm.session.snapshots import Stored
 #: What the server has of a record, None if nothing; or why that is not known.
 Sight: TypeAlias = Stored | KintoException | None
 
+#: What is missing where there is no record, as `missing_of` says it.
+_GONE: Final = ("record", "collection")
+
 
 def looked_up(keys: Sequence[Key]) -> Program[list[Sight]]:
     """Return for each record what the server has, None if nothing, or why that is not known."""
-    reads = [Request("GET", key.path) for key in keys]
     sights: list[Sight] = []
-    for start in range(0, len(reads), BATCH_LIMIT):
-        part = reads[start : start + BATCH_LIMIT]
-        answers = yield from together_once(part)
-        sights += [_sight(read, answer) for read, answer in zip(part, answers, strict=True)]
+    for start in range(0, len(keys), BATCH_LIMIT):
+        sights += yield from look(keys[start : start + BATCH_LIMIT])
     return sights
 
 
-def _sight(read: Request, answer: Answer) -> Sight:
+def look(keys: Sequence[Key], *, gone: Collection[str] = _GONE) -> Program[list[Sight]]:
+    """
+    Look up records in one round trip.
+
+    Args:
+        keys: Which ones, as many as fit in a batch.
+        gone: What may be missing for a record not to be there; all else is an error.
+    """
+    reads = [Request("GET", key.path) for key in keys]
+    answers = yield from together_once(reads)
+    return [_sight(read, answer, gone) for read, answer in zip(reads, answers, strict=True)]
+
+
+def _sight(read: Request, answer: Answer, gone: Collection[str]) -> Sight:
     if isinstance(answer, KintoException):
         return answer
-    if answer.status == 404 and missing_of(answer) in ("record", "collection"):
+    if answer.status == 404 and missing_of(answer) in gone:
         return None
     try:
         return Stored(content(read, answer), permissions_of(answer))

@@ -198,20 +198,11 @@ class TestLoading:
             with pytest.raises(NotLoaded, match="you may not write the record"):
                 _ = todo.permissions.read
 
-    def test_taken_elsewhere(self, app: App) -> None:
-        """A deleted record that is added again is created with its permissions."""
-        session = session_with(app)
-        todo = session.get(Todo, "a")
-        session.delete(todo)
-        session.commit()
-        session.add(todo)
-        session.commit()
-        assert permitted(app)["read"] == {Everyone}
-
-    def test_taken_elsewhere_unseen(self, app: App) -> None:
-        """That holds, too, if nobody has looked at them since they were read."""
-        session_with(app)
-        session = app.session()
+    @pytest.mark.parametrize("is_known", [True, False])
+    def test_taken_elsewhere(self, app: App, *, is_known: bool) -> None:
+        """A deleted record that is added again has its permissions, seen before or not."""
+        made = session_with(app)
+        session = made if is_known else app.session()
         todo = session.get(Todo, "a")
         session.delete(todo)
         session.commit()
