@@ -8,7 +8,7 @@ import pytest
 
 from apps import COMBINATIONS, App
 from faults import FaultProxy
-from kinto_orm import Conflict, GuardedJSONPatch, Plan
+from kinto_orm import Conflict, Field, GuardedJSONPatch, Plan, Record, field
 from kinto_orm.exceptions import UnlockedWarning
 from kinto_orm.query.items import LOCK
 from kinto_orm.session.events import listen
@@ -190,6 +190,48 @@ def locked(session: Any) -> list[bool]:
         else False
         for request in session.writes
     ]
+
+
+class Tagged(Record, collection="todos"):
+    """A todo whose tags are a set."""
+
+    title: Field[str]
+    tags: Field[set[str]] = field(factory=set)
+    note: Field[str | None] = field(default=None)
+
+
+@some
+@pytest.mark.usefixtures("one")
+class TestWhatIsSaid:
+    """A conflict, and the result of a commit that was broken off, say what is so."""
+
+    def test_fields(self, app: App) -> None:
+        """What no policy would have to decide is not among the fields that clash."""
+        session = app.session()
+        tagged = session.query(Tagged).only(Tagged.title, Tagged.tags).one()
+        theirs(app, title="theirs", tags=["t", "theirs"])
+        tagged.title, tagged.note = "mine", "set without being loaded"
+        tagged.tags.add("mine")
+        with pytest.raises(ExceptionGroup) as caught:
+            session.commit()
+        (conflict,) = caught.value.exceptions
+        assert isinstance(conflict, Conflict)
+        assert conflict.fields == ("title",)
+
+    def test_the_request_that_a_handler_breaks_off_after(self, app: App) -> None:
+        """The request whose answer a handler was told of when it failed is counted."""
+        session = app.session()
+        todo = session.get_one(Todo, "x")
+        todo.title = "mine"
+
+        @listen(session._inner, "after_send")
+        def fail(_: Any) -> None:
+            raise KeyError
+
+        with pytest.raises(KeyError):
+            session.commit()
+        assert session.last_result.updated == (todo,)
+        assert session.last_result.requests == 1
 
 
 @some
