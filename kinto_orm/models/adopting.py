@@ -9,7 +9,7 @@ record would count as changed for ever.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -17,6 +17,7 @@ from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow.json import copied, same
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.layout import Layout, layout_of, load
+from kinto_orm.models.merging import recognised
 from kinto_orm.models.specs import Spec
 from kinto_orm.models.types import is_composite, is_model, parts_of
 
@@ -102,27 +103,37 @@ def _take(record: Record, layout: Layout, key: str, value: Any) -> None:
     if spec is not None:
         if value is not _MISSING and spec.name in state:
             with suppress(Exception):  # What does not fit stays an edit.
-                state[spec.name] = _into(state[spec.name], spec.load(copied(value)))
+                state[spec.name] = _into(state[spec.name], spec.load(copied(value)), set())
     elif value is _MISSING:
         record.extra.pop(key, None)
     elif "extra" in state:
-        record.extra[key] = _into(record.extra.get(key), copied(value))
+        record.extra[key] = _into(record.extra.get(key), copied(value), set())
 
 
-def _into(value: Any, new: Any) -> Any:
+def _into(value: Any, new: Any, met: set[int]) -> Any:
     """
     Make *value* what *new* is, in place where that can be: somebody may hold it.
+
+    Args:
+        value: What there is.
+        new: What it shall be.
+        met: By their identity, values that became something else already: what is in two places
+            may not be the same in both from now on.
 
     Returns:
         *value*, or *new* if it cannot be changed.
     """
-    if type(value) is not type(new):
+    if type(value) is not type(new) or id(value) in met:
         return new
+    met.add(id(value))
     if isinstance(value, list):
-        same_length = len(value) == len(new)
-        value[:] = list(map(_into, value, new)) if same_length else new
+        origins = _origins(value, new)
+        value[:] = [
+            item if origin is None else _into(value[origin], item, met)
+            for item, origin in zip(new, origins, strict=True)
+        ]
     elif isinstance(value, dict):
-        merged = {key: _into(value.get(key), item) for key, item in new.items()}
+        merged = {key: _into(value.get(key), item, met) for key, item in new.items()}
         value.clear()
         value.update(merged)
     elif isinstance(value, set):
@@ -131,19 +142,30 @@ def _into(value: Any, new: Any) -> Any:
     elif is_model(type(value)):
         for key, item in new.__dict__.items():
             is_own = key.startswith("_")  # What it was loaded from, which others may share.
-            value.__dict__[key] = item if is_own else _into(value.__dict__.get(key), item)
+            value.__dict__[key] = item if is_own else _into(value.__dict__.get(key), item, met)
     elif is_composite(type(value)):
-        return _into_composite(value, new)
+        return _into_composite(value, new, met)
     else:
         return new
     return value
 
 
-def _into_composite(value: Any, new: Any) -> Any:
+def _origins(old: list[Any], new: list[Any]) -> Sequence[int | None]:
+    """Return for each item of *new* which of *old* it was, so that who holds that has it still."""
+    if all(isinstance(item, dict) or is_model(type(item)) for item in (*old, *new)):
+        return recognised(_written(old), _written(new))
+    return range(len(old)) if len(old) == len(new) else [None] * len(new)
+
+
+def _written(items: Iterable[Any]) -> list[Any]:
+    return [item if isinstance(item, dict) else item._dump() for item in items]
+
+
+def _into_composite(value: Any, new: Any, met: set[int]) -> Any:
     kind: Any = type(value)
     for part in parts_of(kind):
         before = getattr(value, part.name)
-        after = _into(before, getattr(new, part.name))
+        after = _into(before, getattr(new, part.name), met)
         if after is not before:
             try:
                 setattr(value, part.name, after)
@@ -208,9 +230,9 @@ def _mean_the_same(spec: Spec | None, one: Any, other: Any) -> bool:
 
 def become(record: Record, other: Record) -> None:
     """Have *record* be as *other*, which is of no use then, in place; permissions stay."""
-    mine = record.__dict__
+    mine, met = record.__dict__, set[int]()
     for name in ("_made", "_form", "_part"):
         mine.pop(name, None)
     for name, value in other.__dict__.items():
         if name not in _OWN:
-            mine[name] = value if name.startswith("_") else _into(mine.get(name), value)
+            mine[name] = value if name.startswith("_") else _into(mine.get(name), value, met)

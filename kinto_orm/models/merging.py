@@ -110,6 +110,31 @@ def aligned(old: list[Any], new: list[Any]) -> list[int | None]:
     return found
 
 
+def recognised(old: list[Any], new: list[Any]) -> list[int | None]:
+    """
+    Return for each object of *new* which of *old* it was, if that is certain enough to say.
+
+    It is one that equals it; or one with which it shares what no other has; or the one that was in
+    its place, between the same neighbours.
+    """
+    found: list[int | None] = aligned(old, new)
+    here, there = [set(leaves(item)) for item in old], [set(leaves(item)) for item in new]
+    count = Counter(leaf for leaves in (*here, *there) for leaf in leaves)
+    ends: list[int | None] = [-1, *found, len(old)]
+
+    def is_certain(index: int, origin: int) -> bool:
+        return (
+            same(old[origin], new[index])
+            or any(count[leaf] == 2 for leaf in here[origin] & there[index])
+            or (ends[index], ends[index + 2]) == (origin - 1, origin + 1)
+        )
+
+    return [
+        origin if origin is not None and is_certain(index, origin) else None
+        for index, origin in enumerate(found)
+    ]
+
+
 def _equal(
     old: list[Any], new: list[Any], left: Iterable[int], open_: Iterable[int]
 ) -> Iterator[tuple[int, int]]:

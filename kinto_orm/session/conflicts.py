@@ -20,7 +20,7 @@ from kinto_orm.models.records import Record
 from kinto_orm.models.types import is_set
 from kinto_orm.session.changes import Change
 from kinto_orm.session.snapshots import agree, without_stamps
-from kinto_orm.session.three_way import Side, three_way
+from kinto_orm.session.three_way import Merged, Side, three_way
 
 
 _PREFERRED: Final[Mapping[str, Side]] = {"client_wins": "local", "server_wins": "remote"}
@@ -75,17 +75,20 @@ def _by_policy(conflict: Conflict, policy: Policy, change: Change) -> Resolution
         if policy == "client_wins" or untouched:
             return Resolution(None)
         return Resolution(theirs) if policy == "server_wins" else None
-    # What was set without being loaded is set whatever it was.
-    blind = {key: theirs[key] for key in change.unseen if key in theirs}
-    merged = three_way(
-        {**(conflict.base or {}), **blind},
-        local,
-        theirs,
-        prefer=_PREFERRED.get(policy, "local"),
-        sets=set_keys(conflict.record),
-    )
+    prefer = _PREFERRED.get(policy, "local")
+    merged = joined(change, conflict.base or {}, local, theirs, prefer=prefer)
     is_clash = bool(merged.clashes) and policy == "merge"
     return None if is_clash else Resolution(merged.document)
+
+
+def joined(
+    change: Change, base: Document, local: Document, theirs: Document, *, prefer: Side = "local"
+) -> Merged:
+    """Return what both sides made of *base*, the *local* one by *change*, made one."""
+    # What was set without being loaded is set whatever it was.
+    blind = {key: theirs[key] for key in change.unseen if key in theirs}
+    sets = set_keys(change.record)
+    return three_way({**base, **blind}, local, theirs, prefer=prefer, sets=sets)
 
 
 def set_keys(record: Record) -> frozenset[str]:

@@ -31,11 +31,10 @@ from kinto_orm.models.parts import known_part
 from kinto_orm.models.permissions import permitted
 from kinto_orm.patch_type import JSONPatch, PatchType
 from kinto_orm.session.changes import Aim, Change, Write
-from kinto_orm.session.conflicts import set_keys
+from kinto_orm.session.conflicts import joined
 from kinto_orm.session.patches import leaves_as_it_is
 from kinto_orm.session.results import Fate, Outcome
 from kinto_orm.session.snapshots import Stored, agree, has_kept, without_stamps
-from kinto_orm.session.three_way import three_way
 
 
 _DONE: Final = {"create": Fate.CREATED, "update": Fate.UPDATED, "delete": Fate.DELETED}
@@ -167,8 +166,7 @@ def conflicting(write: Write, found: Stored | None, *, again: bool) -> Outcome:
     change = write.change
     remote = None if found is None else found.document
     theirs = without_stamps(remote or {})
-    sides, sets = (change.base or {}, change.target or {}, theirs), set_keys(change.record)
-    fields = three_way(*sides, sets=sets).clashes
+    fields = joined(change, change.base or {}, change.target or {}, theirs).clashes
     what = {"create": "created", "update": "changed", "delete": "changed"}[change.action]
     happened = f"was {what} elsewhere" if remote is not None else "was deleted elsewhere"
     at = f" at {remote.get('last_modified')}" if remote is not None else ""

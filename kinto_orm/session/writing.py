@@ -147,11 +147,11 @@ class Writing(Loading):
         course = self._course
         if course is None:
             return
+        course.requests += 1
         for outcome in self._outcomes[course.told :]:
             record = outcome.write.change.record
             yield from announced("after_send", self, outcome, record=record)
         course.told = len(self._outcomes)
-        course.requests += 1
         course.done = min(course.total, course.done + len(writes))
         if course.options.progress is not None:
             progress = Progress(course.done, course.total, course.requests)

@@ -8,11 +8,11 @@ import pytest
 
 from apps import COMBINATIONS, App
 from faults import FaultProxy
-from kinto_orm import Conflict, GuardedJSONPatch, Plan
+from kinto_orm import Conflict, Field, GuardedJSONPatch, Plan, Record, field
 from kinto_orm.exceptions import UnlockedWarning
 from kinto_orm.query.items import LOCK
 from kinto_orm.session.events import listen
-from session.models import Todo
+from session.models import Address, Todo
 
 
 some = pytest.mark.parametrize("app", COMBINATIONS[::2], indirect=True)
@@ -190,6 +190,108 @@ def locked(session: Any) -> list[bool]:
         else False
         for request in session.writes
     ]
+
+
+@some
+class TestHeldItems:
+    """Who holds an item of a list holds the same item after a merge."""
+
+    @pytest.mark.parametrize(
+        ("theirs", "edited"),
+        [
+            (["B", "C"], ["b", "C"]),
+            (["A", "B", "C"], ["A", "b", "C"]),
+            (["B", "A"], ["b", "A"]),
+            (["C", "B"], ["C", "b"]),
+            (["B"], ["b"]),
+            (["A", "C"], ["A", "b"]),
+            (["A"], ["A"]),
+            (["C", "A"], ["C", "A"]),
+            ([], []),
+        ],
+    )
+    def test_an_edit(self, app: App, theirs: list[str], edited: list[str]) -> None:
+        """What is edited then is that item, or one that took its place, and no other."""
+        app.create([{"id": "x", "title": "a", "stops": [{"city": "A"}, {"city": "B"}]}])
+        session = app.session(on_conflict="merge")
+        todo = session.get_one(Todo, "x")
+        stop = todo.stops[1]
+        app.raw.patch_record(id="x", data={"stops": [{"city": city} for city in theirs]})
+        todo.title = "mine"
+        session.commit()
+        stop.city = "b"
+        session.commit()
+        assert [each["city"] for each in app.stored()["x"]["stops"]] == edited
+
+    def test_an_item_that_changed(self, app: App) -> None:
+        """An item that changed and moved is known by what it still has."""
+        app.create([{"id": "x", "title": "a", "stops": [
+            {"city": "A", "zip": "1"}, {"city": "B", "zip": "2"},
+        ]}])  # fmt: skip
+        session = app.session(on_conflict="merge")
+        todo = session.get_one(Todo, "x")
+        stop = todo.stops[1]
+        app.raw.patch_record(id="x", data={"stops": [{"city": "B", "zip": "3"}]})
+        todo.title = "mine"
+        session.commit()
+        assert todo.stops[0] is stop
+        assert stop.zip_code == "3"
+
+    def test_a_value_in_two_places(self, app: App) -> None:
+        """A value that the program has put in two places is two, once they differ."""
+        session = app.session(on_conflict="merge")
+        home = Address(city="Home")
+        todo = Todo(id="x", title="a", address=home, stops=[home])
+        session.add(todo)
+        session.commit()
+        app.raw.patch_record(id="x", data={"address": {"city": "Away"}})
+        todo.title = "mine"
+        assert session.commit().merged == (todo,)
+        assert todo.to_document() == app.stored()["x"]
+        assert app.stored()["x"]["address"] == {"city": "Away"}
+        assert not session.is_modified(todo)
+
+
+class Tagged(Record, collection="todos"):
+    """A todo whose tags are a set."""
+
+    title: Field[str]
+    tags: Field[set[str]] = field(factory=set)
+    note: Field[str | None] = field(default=None)
+
+
+@some
+@pytest.mark.usefixtures("one")
+class TestWhatIsSaid:
+    """A conflict, and the result of a commit that was broken off, say what is so."""
+
+    def test_fields(self, app: App) -> None:
+        """What no policy would have to decide is not among the fields that clash."""
+        session = app.session()
+        tagged = session.query(Tagged).only(Tagged.title, Tagged.tags).one()
+        theirs(app, title="theirs", tags=["t", "theirs"])
+        tagged.title, tagged.note = "mine", "set without being loaded"
+        tagged.tags.add("mine")
+        with pytest.raises(ExceptionGroup) as caught:
+            session.commit()
+        (conflict,) = caught.value.exceptions
+        assert isinstance(conflict, Conflict)
+        assert conflict.fields == ("title",)
+
+    def test_the_request_that_a_handler_breaks_off_after(self, app: App) -> None:
+        """The request whose answer a handler was told of when it failed is counted."""
+        session = app.session()
+        todo = session.get_one(Todo, "x")
+        todo.title = "mine"
+
+        @listen(session._inner, "after_send")
+        def fail(_: Any) -> None:
+            raise KeyError
+
+        with pytest.raises(KeyError):
+            session.commit()
+        assert session.last_result.updated == (todo,)
+        assert session.last_result.requests == 1
 
 
 @some
