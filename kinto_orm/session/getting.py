@@ -12,19 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from kinto_orm.client.endpoints.objects import content, permissions_of
 from kinto_orm.client.endpoints.server import BATCH_LIMIT
 from kinto_orm.exceptions import InvalidRequest, KintoException, RecordNotFound, TransportError
 from kinto_orm.flow import Program, Request, operation
-from kinto_orm.flow.batching import Answer, together_once
-from kinto_orm.flow.refusals import missing_of
+from kinto_orm.flow.batching import together_once
 from kinto_orm.models.binding import unbound
 from kinto_orm.models.layout import base_of_kinds, load
 from kinto_orm.models.parts import part_of
 from kinto_orm.models.records import Record
 from kinto_orm.session.attaching import Attaching
 from kinto_orm.session.identity import Entry, Key
-from kinto_orm.session.sights import Sight
+from kinto_orm.session.sights import Sight, sight_of
 from kinto_orm.session.snapshots import Stored
 
 
@@ -132,7 +130,7 @@ class Getting(Attaching):
         for start in range(0, len(keys), limit):
             reads = [Request("GET", key.path) for key in keys[start : start + limit]]
             answers = yield from together_once(reads)
-            sights += [_sight(read, answer) for read, answer in zip(reads, answers, strict=True)]
+            sights += [sight_of(read, answer) for read, answer in zip(reads, answers, strict=True)]
             if lost := next((each for each in sights if isinstance(each, TransportError)), None):
                 sights += [lost] * (len(keys) - len(sights))  # It would be so for the others.
                 break
@@ -143,7 +141,8 @@ class Getting(Attaching):
         """
         Read *records* again, several together: they become what the server has.
 
-        Local changes are lost.  All of each record is loaded, its permissions included.
+        Local changes are lost, as are patches that wait.  All of each record is loaded, its
+        permissions included.
 
         Raises:
             TypeError: If there are none.
@@ -233,17 +232,6 @@ def _here(model: type[R], entry: Entry) -> R | None:
         msg = f"{entry.key} is a {type(record).__name__}, not a {model.__name__}"
         raise InvalidRequest(msg)
     return record
-
-
-def _sight(read: Request, answer: Answer) -> Sight:
-    if isinstance(answer, KintoException):
-        return answer
-    if answer.status == 404 and missing_of(answer) == "record":
-        return None
-    try:
-        return Stored(content(read, answer), permissions_of(answer))
-    except KintoException as error:
-        return error
 
 
 def _not_found(entries: Sequence[Entry]) -> list[KintoException]:

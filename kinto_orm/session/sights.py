@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeAlias
 
 from kinto_orm.client.endpoints.objects import content, permissions_of
@@ -26,14 +26,25 @@ def looked_up(keys: Sequence[Key]) -> Program[list[Sight]]:
     for start in range(0, len(reads), BATCH_LIMIT):
         part = reads[start : start + BATCH_LIMIT]
         answers = yield from together_once(part)
-        sights += [_sight(read, answer) for read, answer in zip(part, answers, strict=True)]
+        sights += [
+            sight_of(read, answer, missing=("record", "collection"))
+            for read, answer in zip(part, answers, strict=True)
+        ]
     return sights
 
 
-def _sight(read: Request, answer: Answer) -> Sight:
+def sight_of(read: Request, answer: Answer, *, missing: Collection[str] = ("record",)) -> Sight:
+    """
+    Return what *answer* says that the server has.
+
+    Args:
+        read: What was asked.
+        answer: What came of it.
+        missing: What may be missing, so that there is no record; of anything else it is an error.
+    """
     if isinstance(answer, KintoException):
         return answer
-    if answer.status == 404 and missing_of(answer) in ("record", "collection"):
+    if answer.status == 404 and missing_of(answer) in missing:
         return None
     try:
         return Stored(content(read, answer), permissions_of(answer))
