@@ -226,7 +226,7 @@ class Layout:
         if self.model._tag is not None:
             document[self.model._tag_field] = self.model._tag
         if extra := state.get("extra"):
-            self._add_extra(document, extra)
+            self._add_extra(document, extra, state)
         for spec in self.specs:
             value = state.get(spec.name, _MISSING)
             if value is _MISSING:
@@ -275,11 +275,13 @@ class Layout:
             else self.model.__name__
         )
 
-    def _add_extra(self, document: Document, extra: Mapping[str, Any]) -> None:
+    def _add_extra(
+        self, document: Document, extra: Mapping[str, Any], state: Mapping[str, Any]
+    ) -> None:
         for key, value in extra.items():
             if key in self.keys or key == "__permissions__":
                 what = "a field" if key in self.declared else "a key of Kinto's own"
-                msg = f"{self.model.__name__}.extra holds {key!r}, which is {what}: set that"
+                msg = f"{self._called(state)}: extra holds {key!r}, which is {what}: set that"
                 raise UnsendableValue(msg)
             document[key] = copied(value)
 

@@ -56,6 +56,7 @@ class Editing(Committing):
         Return what the next commit would change, value by value: of *records*, or of all.
 
         Printed, each is a line for somebody to read: ``Todo work/todos/milk: done: false → true``.
+        What a patch without loading will change (see `patch`) is not known, and not among them.
 
         Raises:
             InvalidRequest: If one of *records* is not in the session.
@@ -297,7 +298,7 @@ def _is_changed(entry: Entry) -> bool:
         return False
     try:
         return is_dirty(entry.record)
-    except InvalidRequest:  # It holds what cannot be written.
+    except (InvalidRequest, RecursionError):  # It holds what cannot be written, or itself.
         return True
 
 

@@ -140,7 +140,8 @@ class Getting(Attaching):
         """
         Read *records* again, several together: they become what the server has.
 
-        Local changes are lost.  All of each record is loaded, its permissions included.
+        Local changes are lost, as are patches that wait.  All of each record is loaded, its
+        permissions included.
 
         Raises:
             TypeError: If there are none.

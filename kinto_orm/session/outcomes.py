@@ -69,8 +69,8 @@ class Ledger(Protocol):
         """Tell whether what must be there before *change* is sent is there."""
         ...
 
-    def answered(self, writes: Sequence[Write]) -> Program[None]:
-        """Do what is to be done when it has been noted what became of *writes*."""
+    def answered(self, writes: Sequence[Write], *, requests: int) -> Program[None]:
+        """Do what is to be done when it has been noted what became of *writes*, in *requests*."""
         ...
 
 
@@ -94,11 +94,11 @@ def carried_out(plan: Plan, ledger: Ledger, patience: RetryPolicy = PATIENCE) ->
                 ledger.note(not_made(write, kept_back(write, why, broken)))
         if ready:
             broken = yield from _sent(ready, ledger, patience, bracket, unseen)
-        yield from ledger.answered(chunk)
+        yield from ledger.answered(chunk, requests=1 if ready else 0)
     while unseen and broken is None:
         left: dict[Write, KintoException] = {}
         broken = yield from _recovered(unseen, ledger, patience, bracket, left)
-        yield from ledger.answered(())
+        yield from ledger.answered((), requests=0)
         if len(left) == len(unseen):
             break
         unseen = left

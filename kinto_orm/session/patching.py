@@ -51,7 +51,7 @@ class Patching(Getting):
 
         Returns:
             The record: one that the session has, or a stand-in, of which nothing is loaded.  After
-            the commit, it is as the server has it.
+            the commit, it is as the server has it; a stand-in for one of another kind is forgotten.
 
         Raises:
             InvalidRequest: If the session has changes of the record, or *patch* is none.

@@ -109,9 +109,9 @@ class Writing(Loading):
 
     def _written(self, plan: Plan, limit: int, options: Options) -> Program[int]:
         """Send what *plan* says, and what that leads to; return how many requests that took."""
-        self._course = _Course(options, len(plan.writes), len(self._outcomes))
+        course = self._course = _Course(options, len(plan.writes), len(self._outcomes))
         self._underway = {id(write.change.record) for write in plan.writes}
-        requests, waiting = 0, list[Change]()
+        waiting = list[Change]()
         try:
             for attempt in count(1):
                 if is_heard("before_send"):
@@ -127,9 +127,8 @@ class Writing(Loading):
                 if not changes:  # What a record moves to may be there now.
                     changes = [change for change in waiting if self.is_ready(change)]
                     waiting = []
-                requests += len(plan)
                 if not changes:
-                    return requests
+                    return course.requests
                 if attempt > 1:  # Somebody is as fast: after a while, let him.
                     yield Sleep(PATIENCE.pause(attempt - 1))
                 plan = planned(changes, limit, locked=options.lock)
@@ -139,15 +138,15 @@ class Writing(Loading):
 
     @property
     def _sent_so_far(self) -> int:
-        """Return how many requests of the plan under way were answered."""
+        """Return how many requests of the commit under way were answered."""
         return 0 if self._course is None else self._course.requests
 
-    def answered(self, writes: Sequence[Write]) -> Program[None]:
-        """Tell whoever wants to know that it is known what became of *writes*."""
+    def answered(self, writes: Sequence[Write], *, requests: int) -> Program[None]:
+        """Tell whoever wants to know that it is known what became of *writes*, in *requests*."""
         course = self._course
         if course is None:
             return
-        course.requests += 1
+        course.requests += requests  # Before a handler may break it off.
         for outcome in self._outcomes[course.told :]:
             record = outcome.write.change.record
             yield from announced("after_send", self, outcome, record=record)

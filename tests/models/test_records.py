@@ -394,9 +394,9 @@ class TestFaults:
             Thing.from_document(document)
 
     def test_extra_is_checked(self) -> None:
-        """A key of `extra` that a field has is refused when the record is written."""
-        with pytest.raises(UnsendableValue, match=r"Thing.extra holds 'name', which is a field"):
-            Thing(name="a", extra={"name": "b"}).to_document()
+        """A key of `extra` that a field has is refused, with the record, when that is written."""
+        with pytest.raises(UnsendableValue, match="Thing 'x': extra holds 'name', which is a fiel"):
+            Thing(id="x", name="a", extra={"name": "b"}).to_document()
 
 
 class TestConverters:

@@ -193,7 +193,7 @@ class TestMove:
         assert app.stored("archive")["x"] == copy.to_document()
 
     def test_there_is_one_already(self, app: App) -> None:
-        """If the copy cannot be created, the record stays; both are reported."""
+        """If the copy cannot be created, the record stays; both are reported, with one request."""
         app.create([{"id": "x", "title": "other"}], "archive")
         session = app.session()
         todo = session.get_one(Todo, "x")
@@ -203,11 +203,12 @@ class TestMove:
         result = caught.value.result
         assert [conflict.record for conflict in result.conflicts] == [copy]
         assert [error.record for error in result.errors] == [todo]
+        assert result.requests == 1
         assert "its copy is not where it moves to" in str(result.errors[0])
         assert app.stored()["x"]["title"] == "a"
         assert app.stored("archive")["x"]["title"] == "other"
         # With a policy, both follow.
         result = session.commit(on_conflict="client_wins")
-        assert (result.merged, result.deleted) == ((copy,), (todo,))
+        assert (result.merged, result.deleted, result.requests) == ((copy,), (todo,), 3)
         assert app.stored() == {}
         assert app.stored("archive")["x"]["title"] == "a"

@@ -163,6 +163,10 @@ class TestRollback:
         milk.extra["id"] = 3
         del milk.tags
         session.rollback()
+        endless: list[Any] = []
+        endless.append(endless)
+        milk.extra["more"] = endless
+        session.rollback()
         assert (milk.title, milk.id, milk.priority, milk.tags) == ("Buy milk", "milk", 1, [])
         assert milk.extra == {"more": {"a": [1]}}
         assert not session.is_modified(milk)
