@@ -195,10 +195,7 @@ def leaves(before: Any, after: Any, path: tuple[str, ...] = ()) -> Iterator[tupl
 
 def has_all(found: Document, before: Document | None, after: Document) -> bool:
     """Tell whether *found* has everything that is different in *after* from *before*."""
-    for path, value in leaves(before or {}, after):
-        if not alike(at(found, path), value):
-            return False
-    return True
+    return all(alike(at(found, path), value) for path, value in leaves(before or {}, after))
 
 
 def alike(one: Any, other: Any) -> bool:

@@ -60,12 +60,25 @@ def clash(one: Changes, other: Changes) -> bool:
 
 
 def not_joined(
-    found: Document, base: Document, ours: Changes, others: Changes, policy: str
+    found: Document,
+    base: Document,
+    ours: Changes,
+    others: Changes,
+    policy: str,
+    *,
+    defaults: Changes,
 ) -> Iterator[str]:
-    """Give what *found* lacks of two sides' changes of *base*, or has besides them."""
+    """
+    Give what *found* lacks of two sides' changes of *base*, or has besides them.
+
+    The *defaults* of a new record are changes as well, but need not be there.
+    """
+    ours = {**ours, **defaults}
     for mine, other, wins in ((ours, others, "client_wins"), (others, ours, "server_wins")):
         whose = "ours" if mine is ours else "theirs"
         for path, value in mine.items():
+            if mine is ours and path in defaults:
+                continue
             there, opposite = at(found, path), overlaps(path, other)
             if opposite and policy not in (wins, "merge"):
                 continue

@@ -217,8 +217,10 @@ class Case:
                 if not alike(found, meant):
                     yield f"a function made it {meant}, and there is {apart(found, meant)}"
             return
-        target = wish.whole if wish.base is None and wish.whole else wish.target or {}
-        lies = list(not_joined(found, base, changes(base, target), others, policy))
+        ours, whole = changes(base, wish.target or {}), changes(base, wish.whole or {})
+        extra = {path: value for path, value in whole.items() if path not in ours}
+        defaults = extra if wish.base is None else {}
+        lies = list(not_joined(found, base, ours, others, policy, defaults=defaults))
         if wish.doubtful:  # What was written before may be there as well.
             lies = [each for each in lies if not each.startswith("nobody")]
         yield from lies
@@ -422,14 +424,15 @@ def lost(
     """Give what others have *written* (by key, in order), and the session has undone."""
     for ident, documents in written.items():
         states = witness.states[ident]
+        wish = wishes.get(ident)
         if states[-1].document is None:
+            if wish is not None and wish.target is None and policy(ident) == "client_wins":
+                continue
             if documents and states[-1].writer == "ours" and states[-2].writer == "theirs":
                 yield f"{ident} was deleted after others had changed it"
             continue
         said = {key: value for each in documents for key, value in each.items()}
-        for key in (
-            said.keys() - {"last_modified"} - set(_excused(wishes.get(ident), said, policy(ident)))
-        ):
+        for key in said.keys() - {"last_modified"} - set(_excused(wish, said, policy(ident))):
             found = states[-1].document.get(key)
             if not alike(found, said[key]):
                 yield f"{ident}: {key} was {said[key]!r} by others, and is {found!r}"

@@ -154,7 +154,8 @@ class _Run:
             self._load(self.random.randrange(1, most + 1))
             for _ in range(self.random.choice((1, 1, 2, 3))):
                 self._edit()
-                for _ in range(self.random.choice((0, 0, 2))):
+                often = (0, 0, 2) if self.manner.policy == "raise" else (0, 4, 12)
+                for _ in range(self.random.choice(often)):
                     self.others.errand()()
                 self._commit(self.random.choice((0.2, 0.4, 0.6, 0.9)))
                 self._resolve(0.3)
@@ -267,7 +268,7 @@ class _Run:
         """Commit, and judge what it says; return the result, if there is one."""
         self.weather.begin(badness)
         if not calm:
-            for _ in range(self.random.choice((0, 1, 3))):
+            for _ in range(self.random.choice((0, 1, 3, 6))):
                 number = self.random.randrange(1, 8)
                 self.weather.errands.setdefault(number, []).append(self.others.errand())
             if self.random.random() < 0.15:
@@ -310,8 +311,6 @@ class _Run:
         """Note what is known of a record before a commit."""
         policy = self.manner.policy_for(wish.ident)
         if wish.target is None:
-            if policy == "client_wins":
-                self.others.written.pop(wish.ident, None)
             return
         if wish.base is None:
             wish.whole = bare(wish.record.to_document())
@@ -367,6 +366,7 @@ class _Run:
             if fate == "deleted":
                 del self.wishes[ident]
                 self._left(ident)
+                self.others.written.pop(ident, None)
             elif fate in SETTLED or ident in unconfirmed:
                 self._settled(wish)
             elif self.manner.policy != "raise":

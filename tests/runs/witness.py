@@ -82,7 +82,7 @@ class Witness:
         return known[-1] if known else State(None, None, "before", -1)
 
     def from_version(self, ident: str, version: int | None) -> list[State]:
-        """Return the states of a record from *version* on; all, from nothing on, if there is none."""
+        """Return the states of a record from *version* on; without one, all, from nothing on."""
         states = self.states.get(ident, [])
         for index, state in enumerate(states):
             if version is not None and state.version == version:
