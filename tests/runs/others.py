@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
@@ -83,6 +83,6 @@ class Others:
             data = {"title": text} if what == "title" else {"theirs": text}
             self._note(wish, data, self.client.patch_record(id=id, collection=place, data=data))
 
-    def _note(self, wish: Wish, data: Document, answer: dict[str, Any]) -> None:
+    def _note(self, wish: Wish, data: Document, answer: Mapping[str, Any]) -> None:
         said = {**data, "last_modified": answer["data"]["last_modified"]}
         self.written.setdefault(wish.ident, []).append(said)
