@@ -295,8 +295,13 @@ def _with_permissions(outcome: Outcome) -> Program[Outcome]:
 
 def _kept_waiting(outcomes: Iterable[Outcome]) -> list[Change]:
     """Return the changes that were not sent since a record was not yet where it moves to."""
-    changes = [each.write.change for each in outcomes if isinstance(each.error, NotAttempted)]
-    return [change for change in changes if change.after is not None]
+    # Those that were not since the server was out of reach have a cause: it still is.
+    kept = (
+        each.write.change
+        for each in outcomes
+        if isinstance(each.error, NotAttempted) and each.error.__cause__ is None
+    )
+    return [change for change in kept if change.after is not None]
 
 
 def _completed(change: Change, found: Stored, document: Document) -> Document:

@@ -33,6 +33,11 @@ FLOATS: Final = (0.1, 1e-7, -2.5, 3.0, 1e22, 123456789.123456789)
 PART: Final = (Todo.title, Todo.priority, Todo.tags)
 
 
+def key_of(record: Record) -> str:
+    """Return the key of *record*: its collection, and its id."""
+    return f"{record._collection}/{record.id}"
+
+
 @frozen
 class Edit:
     """
@@ -160,28 +165,37 @@ def _inner(name: str, inner: str, value: Any) -> Callable[[Document], None]:
 
 # -- Compared ----------------------------------------------------------------------------------
 
-_GONE: Final = object()
+
+class _Gone:
+    """What is where nothing is."""
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+GONE: Final = _Gone()
+
+
+def at(held: Any, path: tuple[str, ...]) -> Any:
+    """Return what *held* has at *path*; `GONE` if nothing."""
+    for key in path:
+        held = held.get(key, GONE) if isinstance(held, dict) else GONE
+    return held
 
 
 def leaves(before: Any, after: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]:
     """Give the paths at which two values differ, as deep as objects go, and what is there after."""
-    if isinstance(after, dict) and (isinstance(before, dict) or before is _GONE):
+    if isinstance(after, dict) and (isinstance(before, dict) or before is GONE):
         old = before if isinstance(before, dict) else {}
         for key in old.keys() | after.keys():
-            yield from leaves(old.get(key, _GONE), after.get(key, _GONE), (*path, key))
+            yield from leaves(old.get(key, GONE), after.get(key, GONE), (*path, key))
     elif not alike(before, after):
         yield path, after
 
 
 def has_all(found: Document, before: Document | None, after: Document) -> bool:
     """Tell whether *found* has everything that is different in *after* from *before*."""
-    for path, value in leaves(before or {}, after):
-        there: Any = found
-        for key in path:
-            there = there.get(key, _GONE) if isinstance(there, dict) else _GONE
-        if not alike(there, value):
-            return False
-    return True
+    return all(alike(at(found, path), value) for path, value in leaves(before or {}, after))
 
 
 def alike(one: Any, other: Any) -> bool:

@@ -12,10 +12,10 @@ import pytest
 from apps import COMBINATIONS, App
 from faults import Ask, FaultProxy, HttpAnswer, HttpRequest
 from kinto_orm import CommitError, CommitResult, RetryPolicy
-from runs.documents import bare
+from runs.documents import bare, key_of
 from runs.judge import Case, Wish, fates_of
 from runs.killed import KilledServer
-from runs.weather import Passage
+from runs.weather import Passage, keys_in
 from runs.witness import Witness
 from server.collisions import database_url, rival
 from session.models import Todo
@@ -46,25 +46,24 @@ class Story:
         )
         self.witness.look("before")
         for todo in self.session.query(Todo).all():
-            base = bare(self.witness.now(todo.id).document or {})
+            base = bare(self.witness.now(key_of(todo)).document or {})
             if int(todo.id[1:]) < self.changed:
                 todo.title = "after"
-                self.wishes[todo.id] = Wish(todo, base, {**base, "title": "after"})
+                self.wishes[key_of(todo)] = Wish(todo, base, {**base, "title": "after"})
             else:
                 self.session.delete(todo)
-                self.wishes[todo.id] = Wish(todo, base, None)
+                self.wishes[key_of(todo)] = Wish(todo, base, None)
         for number in range(self.created):
             todo = Todo(id=f"n{number:03}", title="after")
             self.session.add(todo)
-            self.wishes[todo.id] = Wish(todo, None, {"id": todo.id, "title": "after"})
+            self.wishes[key_of(todo)] = Wish(todo, None, {"id": todo.id, "title": "after"})
 
     def killed_at(self, number: int, moment: str, *, back: bool) -> None:
         """Have the server killed when request *number* comes; and be *back* at once, or not."""
 
         def meet(request: HttpRequest, ask: Ask) -> HttpAnswer | None:
             writes = any(method not in ("GET", "HEAD") for method, _ in request.entries)
-            ids = frozenset(path.rpartition("/")[2] for _, path in request.entries)
-            self.passages.append(passage := Passage(writes, ids, "killed"))
+            self.passages.append(passage := Passage(writes, keys_in(request), "killed"))
             self.requests += 1
             if self.requests == number:
                 self._kill(request, ask, moment)
@@ -107,7 +106,7 @@ class Story:
         return result
 
     def _permitted(self, ident: str) -> dict[str, list[str]]:
-        found: dict[str, Any] = self.app.raw.get_record(id=ident)["permissions"]
+        found: dict[str, Any] = self.app.raw.get_record(id=ident.rpartition("/")[2])["permissions"]
         return found
 
 

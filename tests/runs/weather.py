@@ -52,13 +52,21 @@ class Passage:
 
     Attributes:
         writes: Whether it may have changed something.
-        ids: The records that it was for.
+        ids: The records that it was for, by their keys.
         fault: What was done to it; None if it has its true answer.
+        moment: The witness's moment when it came.
     """
 
     writes: bool
     ids: frozenset[str]
     fault: str | None
+    moment: int = 0
+
+
+def keys_in(request: HttpRequest) -> frozenset[str]:
+    """Return the keys of the records that *request* is for."""
+    parts = (urlsplit(path).path.split("/") for _, path in request.entries)
+    return frozenset(f"{each[-3]}/{each[-1]}" for each in parts if len(each) > 3)
 
 
 @define
@@ -116,9 +124,8 @@ class Weather:
             errand()
         writes = any(method not in ("GET", "HEAD") for method, _ in request.entries)
         fault = self._drawn(request, writes=writes)
-        ids = frozenset(path.rpartition("/")[2] for _, path in request.entries)
         is_true = fault is None or fault.startswith("collision")
-        passage = Passage(writes, ids, None if is_true else fault)
+        passage = Passage(writes, keys_in(request), None if is_true else fault, self.witness.moment)
         self.passages.append(passage)
         if fault is not None:
             self.struck[fault] += 1
@@ -173,7 +180,9 @@ class Weather:
     def _collided(self, request: HttpRequest, ask: Ask, *, in_history: bool) -> HttpAnswer:
         """Have one of the writes of *request* refused by the database."""
         before = self.random.randrange(len(request.entries))
-        path = f"/buckets/{self.bucket}/collections/todos/records"
+        places = sorted({key.partition("/")[0] for key in keys_in(request)})
+        place = self.random.choice(places)
+        path = f"/buckets/{self.bucket}/collections/{place}/records"
         if in_history:
             before, path = 0, f"/buckets/{self.bucket}/history"
         answer: list[HttpAnswer] = []

@@ -9,7 +9,8 @@ import pytest
 from apps import COMBINATIONS, App
 from faults import Ask, FaultProxy, HttpAnswer, HttpRequest
 from kinto_orm import CommitError, ConflictError, RetryPolicy
-from kinto_orm.exceptions import ServerError
+from kinto_orm.exceptions import NotAttempted, ServerError
+from kinto_orm.patch_type import GuardedJSONPatch
 from session.models import Todo
 
 
@@ -219,3 +220,25 @@ class TestLateWrites:
             proxy.forward(held[0])
             assert app.stored()["t29"]["title"] == "ours"
             assert len(session.commit().updated) == 30
+
+
+@on_two
+def test_a_move_when_the_server_is_out_of_reach(app: App) -> None:
+    """What is to go from its old place waits for the next commit, as all that was left."""
+    app.create([{"id": "a", "title": "before"}, {"id": "z", "title": "moves"}])
+    app.raw.create_collection(id="archive")
+    with FaultProxy(app.server.url) as proxy:
+        session = app.session(app.client(proxy.url, retry=HASTY), patch=GuardedJSONPatch)
+        one, other = session.get_one(Todo, "a"), session.get_one(Todo, "z")
+        one.title = "after"
+        copy = session.move(other, Todo.at(collection="archive"))
+        proxy.drop(when=lambda request: request.method == "PATCH")
+        proxy.drop(when=lambda request: request.path.endswith("/todos/records/a"), times=None)
+        with pytest.raises(CommitError) as caught:
+            session.commit()
+        result = caught.value.result
+        assert (result.created, result.unknown) == ((copy,), (one,))
+        assert [type(error) for error in result.errors] == [NotAttempted]
+        assert [method for method, _ in proxy.calls if method == "DELETE"] == []
+    assert set(app.stored()) == {"a", "z"}
+    assert set(app.stored("archive")) == {"z"}
