@@ -12,6 +12,7 @@ import asyncio
 import uuid
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any, Final, TypeVar
 
 from hypothesis import strategies as st
@@ -24,10 +25,10 @@ from session.models import Todo
 
 from .desks import Desk, Intents, Missing, Refused
 from .edits import edits_of
-from .kinds import KINDS, Document, Peak, Place, Town, kind_of, python, texts
+from .kinds import KINDS, PEAK, TODO, TOWN, Document, Peak, Place, Town, kind_of, texts
 from .reports import check_plan, check_result, check_sent
-from .twins import Twin, new_twin
-from .world import COLLECTIONS, IDS, KEYS, Key, World, as_sets
+from .twins import Twin, new_twin, twin_of
+from .world import COLLECTIONS, FIRST, IDS, KEYS, Key, World, as_sets
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -43,6 +44,8 @@ PRINCIPALS: Final = ["system.Everyone", "account:ann", "account:bob"]
 
 principals = st.lists(st.sampled_from(PRINCIPALS), max_size=2, unique=True)
 sides = st.sampled_from([0, 1])
+titles = st.sampled_from([None, None, None, None, "", "a", "b"])
+seldom = st.sampled_from([False, False, False, False, True])
 documents = st.sampled_from(sorted(KINDS)).flatmap(
     lambda name: st.tuples(st.just(name), st.sampled_from(IDS), KINDS[name].documents())
 )
@@ -51,6 +54,15 @@ documents = st.sampled_from(sorted(KINDS)).flatmap(
 def _chosen(offered: Callable[[Any], list[Any]]) -> st.SearchStrategy[Any]:
     """Give one of what the machine has at that moment."""
     return st.runner().flatmap(lambda machine: st.sampled_from(offered(machine)))
+
+
+def _some(offered: Callable[[Any], list[Any]]) -> st.SearchStrategy[list[Any]]:
+    """Give some of what the machine has."""
+    return st.runner().flatmap(
+        lambda machine: st.lists(
+            st.sampled_from(offered(machine)), min_size=1, max_size=3, unique=True
+        )
+    )
 
 
 def _if_any(offered: Callable[[Any], list[Any]]) -> Callable[[F], F]:
@@ -104,6 +116,16 @@ class Machine(RuleBasedStateMachine):
         """Return where a session has something."""
         return [(side, key) for side, desk in enumerate(self.desks) for key in desk.seats]
 
+    def loaded(self) -> list[tuple[int, Key]]:
+        """Return where a session has what is on the server."""
+        return [
+            (side, key) for side, key in self.held() if self.desks[side].seats[key].base is not None
+        ]
+
+    def _is_outdated(self, where: tuple[int, Key]) -> bool:
+        stored = self.world.records.get(where[1])
+        return stored is None or stored.version != self.desks[where[0]].seats[where[1]].version
+
     def twins(self) -> list[tuple[int, Key]]:
         """Return where there is an object; side 2 has those that are in no session."""
         return self.held() + [(2, key) for key in self.loose]
@@ -122,31 +144,48 @@ class Machine(RuleBasedStateMachine):
 
     # -- Somebody else -------------------------------------------------------------------------
 
-    @initialize(given=st.lists(documents, max_size=4), curious=st.booleans())
-    def begin(self, given: list[tuple[str, str, Document]], curious: bool) -> None:  # noqa: FBT001
-        """Have something on the server from the start."""
+    @initialize(
+        todos=st.tuples(*(TODO.documents() for _ in FIRST)),
+        places=st.tuples(*(TOWN.documents() | PEAK.documents() for _ in FIRST)),
+        loaded=st.booleans(),
+        curious=st.booleans(),
+    )
+    def begin(
+        self,
+        todos: tuple[Document, ...],
+        places: tuple[Document, ...],
+        loaded: bool,  # noqa: FBT001
+        curious: bool,  # noqa: FBT001
+    ) -> None:
+        """Have something everywhere from the start."""
         self.curious = curious
-        for each in given:
-            self.somebody_writes(each)
+        given = [*zip(FIRST, todos, strict=True)], [*zip(FIRST, places, strict=True)]
+        for collection, documents in zip(COLLECTIONS, given, strict=True):
+            for ident, document in documents:
+                self._write((collection, ident), document)
+        self._observe()
+        for side, model in product((0, 1), (Todo, Place)) if loaded else ():
+            self.query(side, (model, None), title=None, first=False, kept=True)
+
+    def _write(self, key: Key, document: Document) -> None:
+        self.raw.update_record(id=key[1], collection=key[0], data=document, safe=False)
+        self.world.write(key, {**document, "id": key[1]})
 
     @rule(given=documents)
     def somebody_writes(self, given: tuple[str, str, Document]) -> None:
         """Somebody creates a record, or replaces one: another kind may be in its place then."""
         name, ident, document = given
-        kind = KINDS[name]
-        self.raw.update_record(id=ident, collection=kind.collection, data=document, safe=False)
-        self.world.write((kind.collection, ident), {**document, "id": ident})
+        self._write((KINDS[name].collection, ident), document)
 
     @_if_any(stored)
-    @rule(key=_chosen(stored), data=st.data())
-    def somebody_changes(self, key: Key, data: st.DataObject) -> None:
-        """Somebody changes a field of a record."""
-        kind = kind_of(key[0], before := self.world.records[key].document)
-        name = data.draw(st.sampled_from(sorted(kind.rules)), label="field")
-        value = data.draw(kind.rules[name].values, label="value")
-        document = {**before, name: value}
-        self.raw.update_record(id=key[1], collection=key[0], data=document, safe=False)
-        self.world.write(key, document)
+    @rule(keys=_some(stored), data=st.data())
+    def somebody_changes(self, keys: list[Key], data: st.DataObject) -> None:
+        """Somebody changes a field of some records."""
+        for key in keys:
+            kind = kind_of(key[0], before := self.world.records[key].document)
+            name = data.draw(st.sampled_from(sorted(kind.rules)), label="field")
+            value = data.draw(kind.rules[name].values, label="value")
+            self._write(key, {**before, name: value})
 
     @_if_any(held)
     @rule(where=_chosen(held), more=st.sets(st.sampled_from(PRINCIPALS), max_size=1))
@@ -158,6 +197,8 @@ class Machine(RuleBasedStateMachine):
         document, lists = twin.document(), twin.changed_permissions()
         if "write" in lists:
             lists["write"] |= more
+        if lists and twin.key in self.world.records:  # A PUT with some of them empties the others.
+            lists = {**self.world.records[twin.key].permissions, **lists}
         self.raw.update_record(
             id=twin.ident,
             collection=twin.key[0],
@@ -183,13 +224,19 @@ class Machine(RuleBasedStateMachine):
 
     # -- What needs no server ------------------------------------------------------------------
 
-    @rule(
-        side=sides, read=principals, given=documents,
-    )  # fmt: skip
-    def add_new(self, side: int, given: tuple[str, str, Document], read: list[str]) -> None:
-        """Add a new record, which is there already for all that the session knows."""
+    @rule(side=sides, given=documents, read=principals, even_so=seldom)
+    def add_new(
+        self,
+        side: int,
+        given: tuple[str, str, Document],
+        read: list[str],
+        even_so: bool,  # noqa: FBT001
+    ) -> None:
+        """Add a new record: seldom one that is there already."""
         name, ident, document = given
         kind = KINDS[name]
+        if (kind.collection, ident) in self.world.records and not even_so:
+            return
         values = kind.loaded(document, frozenset(kind.rules))
         twin = new_twin(kind, ident, values, kind.undeclared(document), read)
         self._add(side, twin)
@@ -227,27 +274,33 @@ class Machine(RuleBasedStateMachine):
             del self.loose[twin.key]
 
     @_if_any(held)
-    @rule(where=_chosen(held))
-    def expunge(self, where: tuple[int, Key]) -> None:
-        """Have a session forget a record."""
-        twin = self._twin(where)
-        self.sessions[where[0]].expunge(twin.record)
-        self.desks[where[0]].expunge(twin.key)
-        self._let_go(twin)
+    @rule(where=_chosen(held), all_of_it=seldom)
+    def forget(self, where: tuple[int, Key], all_of_it: bool) -> None:  # noqa: FBT001
+        """Have a session forget a record, or everything."""
+        side, twin = where[0], self._twin(where)
+        session, desk = self.sessions[side], self.desks[side]
+        if all_of_it:
+            session.clear()
+            twins = [seat.twin for seat in desk.seats.values()]
+            desk.seats.clear()
+        else:
+            session.expunge(twin.record)
+            desk.expunge(twin.key)
+            twins = [twin]
+        for each in twins:
+            self._let_go(each)
 
-    @rule(side=sides)
-    def clear(self, side: int) -> None:
-        """Have a session forget everything."""
-        self.sessions[side].clear()
-        twins = [seat.twin for seat in self.desks[side].seats.values()]
-        self.desks[side].seats.clear()
-        for twin in twins:
-            self._let_go(twin)
+    @_if_any(loaded)
+    @rule(places=_some(loaded), data=st.data())
+    def edit(self, places: list[tuple[int, Key]], data: st.DataObject) -> None:
+        """Change some records that were loaded."""
+        for where in places:
+            self.edit_any(where, data)
 
     @_if_any(twins)
     @rule(where=_chosen(twins), data=st.data())
-    def edit(self, where: tuple[int, Key], data: st.DataObject) -> None:
-        """Change an object."""
+    def edit_any(self, where: tuple[int, Key], data: st.DataObject) -> None:
+        """Change an object, new, deleted or in no session as it may be."""
         twin = self._twin(where)
         change = data.draw(edits_of(twin), label="edit")
         if change is not None:
@@ -288,17 +341,27 @@ class Machine(RuleBasedStateMachine):
         assert found is (None if twin is None else twin.record)
 
     @rule(
-        side=sides, asked=st.sampled_from(ASKED), title=st.none() | texts,
-        first=st.booleans(),
+        side=sides, asked=st.sampled_from(ASKED), title=titles, first=seldom,
+        kept=st.sampled_from([True, True, False]),
     )  # fmt: skip
-    def query(self, side: int, asked: Any, title: str | None, first: bool) -> None:  # noqa: FBT001
-        """Look for records, as a whole or in part."""
+    def query(
+        self,
+        side: int,
+        asked: Any,
+        title: str | None,
+        first: bool,  # noqa: FBT001
+        kept: bool,  # noqa: FBT001
+    ) -> None:
+        """Look for records, as a whole or in part; the session keeps them, or does not."""
         model, only = asked
         session, desk = self.sessions[side], self.desks[side]
         question, keys = self._question(session, model, title)
         part = None
         if only is not None:
             question, part = question.only(*only), frozenset(each._name for each in only)
+        if not kept:
+            self._look(question.untracked(), keys, part)
+            return
         found, twins = self._same(
             lambda: [each for each in [question.first()] if each] if first else question.all(),
             lambda: list(desk.query(model, keys, part, 1 if first else None)),
@@ -307,21 +370,15 @@ class Machine(RuleBasedStateMachine):
         if twins is not None:
             assert list(map(id, found)) == [id(twin.record) for twin in twins]
 
-    @rule(side=sides, asked=st.sampled_from(ASKED), title=st.none() | texts)
-    def look(self, side: int, asked: Any, title: str | None) -> None:
-        """Look for records that the session does not keep: they are as the server has them."""
-        model, only = asked
-        question, keys = self._question(self.sessions[side], model, title)
-        found = (question if only is None else question.only(*only)).untracked().all()
+    def _look(self, question: Any, keys: list[Key], part: frozenset[str] | None) -> None:
+        """Compare what the session does not keep: it is as the server has it."""
+        found = question.all()
         assert [record.id for record in found] == [ident for _, ident in keys]
-        for record, key in zip(found, keys, strict=True):
-            stored = self.world.records[key]
-            assert record.last_modified == self.world.stamps[stored.version]
-            kind = kind_of(key[0], stored.document)
-            names = set(kind.rules) if only is None else {each._name for each in only}
-            for name, value in kind.loaded(stored.document, frozenset(names)).items():
-                assert getattr(record, name) == python(name, value)
         assert question.count() == len(keys)
+        for record, key in zip(found, keys, strict=True):
+            twin = twin_of(key, self.world.records[key], part)
+            twin.record = record
+            twin.check(self.world.stamp(twin.version))
 
     def _question(self, session: Any, model: Any, title: str | None) -> tuple[Any, list[Key]]:
         """Return a query, and where the server finds something."""
@@ -365,6 +422,28 @@ class Machine(RuleBasedStateMachine):
         if intents is not None:
             check_plan(plan, intents, self.app.bucket)
             self.plans[side] = plan, intents
+
+    @rule(side=sides, data=st.data())
+    def work(self, side: int, data: st.DataObject) -> None:
+        """Do what most programs do: read, change some, commit; somebody may come in between."""
+        for where in self.loaded():
+            if where[0] == side and self._is_outdated(where):
+                self.refresh(where)
+        for model in (Todo, Place):
+            self.query(side, (model, None), title=None, first=False, kept=True)
+        found = [where for where in self.loaded() if where[0] == side]
+        if not found:
+            return
+        self.edit(data.draw(st.lists(st.sampled_from(found), min_size=1, max_size=3)), data)
+        if keys := data.draw(st.lists(st.sampled_from(self.stored()), max_size=1)):
+            self.somebody_changes(keys, data)
+            self._observe()
+        self.commit(side, ahead=data.draw(st.booleans()))
+
+    @rule(side=sides, data=st.data())
+    def work_again(self, side: int, data: st.DataObject) -> None:
+        """Do so twice as often as other things."""
+        self.work(side, data)
 
     @rule(side=sides, ahead=st.booleans())
     def commit(self, side: int, ahead: bool) -> None:  # noqa: FBT001
@@ -427,18 +506,14 @@ class Machine(RuleBasedStateMachine):
             self._settle(side, seat.twin)
 
     @rule(
-        side=sides, model=st.sampled_from([Todo, Place, Peak]), title=st.none() | texts,
-        value=texts,
+        side=sides, model=st.sampled_from([Todo, Place, Town]), title=titles,
+        value=st.none() | texts,
     )  # fmt: skip
-    def update_all(self, side: int, model: Any, title: str | None, value: str) -> None:
-        """Give a field of all that a query finds a value."""
+    def write_all(self, side: int, model: Any, title: str | None, value: str | None) -> None:
+        """Give a field of all that a query finds a value, or delete what it finds."""
         name = "title" if model is Todo else "name"
-        self._write_all(side, model, title, name, value)
-
-    @rule(side=sides, model=st.sampled_from([Todo, Place, Town]), title=texts)
-    def delete_all(self, side: int, model: Any, title: str) -> None:
-        """Delete all that a query finds."""
-        self._write_all(side, model, title, None, None)
+        if value is not None or title is not None:
+            self._write_all(side, model, title, None if value is None else name, value)
 
     def _write_all(
         self, side: int, model: Any, title: str | None, name: str | None, value: Any
@@ -500,12 +575,16 @@ class Machine(RuleBasedStateMachine):
             found = self.raw.get_record(id=key[1], collection=key[0])["permissions"]
             assert as_sets(found) == self.world.records[key].permissions
 
-    @invariant()
-    def everything_agrees(self) -> None:
-        """What the server has, what each session knows, and each object, are as in the model."""
+    def _observe(self) -> None:
+        """Compare what is on the server."""
         for collection in COLLECTIONS:
             found = {each["id"]: each for each in self.raw.get_records(collection=collection)}
             self.world.check(collection, found)
+
+    @invariant()
+    def everything_agrees(self) -> None:
+        """What the server has, what each session knows, and each object, are as in the model."""
+        self._observe()
         for side, (session, desk) in enumerate(zip(self.sessions, self.desks, strict=True)):
             assert len(session._inner._known) == len(desk.seats)
             assert len(session.writes) == self.written[side]
