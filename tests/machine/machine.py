@@ -3,35 +3,30 @@ Random programs: two sessions, and somebody else, on one server, and a model of 
 
 Each rule does something to a session and to its model, and compares what both say.  After each
 step everything is compared: what is on the server, and what each session and each object says of
-itself.
+itself.  What happens often is what may go wrong: changes that meet others.
 """
 
 from __future__ import annotations
 
-import asyncio
-import uuid
-
 from collections.abc import Callable
 from itertools import product
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-from apps import App
-from kinto_orm import Client, ConflictError, JSONPatch, MergePatch
-from kinto_orm.exceptions import InvalidRequest, NotLoaded, RecordNotFound, StalePlanError
+from kinto_orm import ConflictError
+from kinto_orm.exceptions import InvalidRequest, NotLoaded, StalePlanError
 from session.models import Todo
 
-from .desks import Desk, Intents, Missing, Refused
+from .bench import Bench, chosen, if_any, modelled, some
+from .desks import Intents, Refused
 from .edits import edits_of
 from .kinds import KINDS, PEAK, TODO, TOWN, Document, Peak, Place, Town, kind_of, texts
 from .reports import check_plan, check_result, check_sent
 from .twins import Twin, new_twin, twin_of
-from .world import COLLECTIONS, FIRST, IDS, KEYS, Key, World, as_sets
+from .world import COLLECTIONS, FIRST, IDS, KEYS, Key
 
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 #: What a query may ask for: a class, fields to load, and whether one is enough.
 ASKED: Final = [
@@ -51,96 +46,8 @@ documents = st.sampled_from(sorted(KINDS)).flatmap(
 )
 
 
-def _chosen(offered: Callable[[Any], list[Any]]) -> st.SearchStrategy[Any]:
-    """Give one of what the machine has at that moment."""
-    return st.runner().flatmap(lambda machine: st.sampled_from(offered(machine)))
-
-
-def _some(offered: Callable[[Any], list[Any]]) -> st.SearchStrategy[list[Any]]:
-    """Give some of what the machine has."""
-    return st.runner().flatmap(
-        lambda machine: st.lists(
-            st.sampled_from(offered(machine)), min_size=1, max_size=3, unique=True
-        )
-    )
-
-
-def _if_any(offered: Callable[[Any], list[Any]]) -> Callable[[F], F]:
-    """Leave out a rule as long as the machine has nothing to choose from."""
-    return precondition(lambda machine: bool(offered(machine)))
-
-
-class Machine(RuleBasedStateMachine):
-    """
-    Two sessions, and somebody else.
-
-    Attributes:
-        app: Gives sessions; each machine has a bucket of its own.
-        sessions: Two of them.
-        desks: Their models.
-        loose: The objects that were let go last, by where they belong.
-        plans: A plan that each session made, and what it must say.
-        written: How many requests of each session have written something.
-        curious: Whether the permissions of each object are looked at after each step.
-    """
-
-    def __init__(self, app: App) -> None:
-        super().__init__()
-        bucket = f"b{uuid.uuid4().hex}"
-        raw = Client(server_url=app.server.url, auth=app.server.auth, bucket=bucket)
-        runner = asyncio.Runner() if app.awaiting else None
-        self.app = App(app.server, bucket, app.awaiting, raw, runner)
-        self.raw = raw
-        raw.create_bucket()
-        for collection in COLLECTIONS:
-            raw.create_collection(id=collection)
-        self.world = World(raw.server_info()["user"]["id"])
-        self.sessions = [self.app.session(patch=patch) for patch in (MergePatch, JSONPatch)]
-        self.desks = [Desk(self.world) for _ in self.sessions]
-        self.loose: dict[Key, Twin] = {}
-        self.plans: list[tuple[Any, Intents] | None] = [None, None]
-        self.written = [0, 0]
-        self.curious = False
-
-    def teardown(self) -> None:
-        """Compare what no list says, and close the connections."""
-        try:
-            for key in self.world.records:
-                self._check_permissions(key)
-        finally:
-            self.app.close()
-
-    # -- What there is to choose from ----------------------------------------------------------
-
-    def held(self) -> list[tuple[int, Key]]:
-        """Return where a session has something."""
-        return [(side, key) for side, desk in enumerate(self.desks) for key in desk.seats]
-
-    def loaded(self) -> list[tuple[int, Key]]:
-        """Return where a session has what is on the server."""
-        return [
-            (side, key) for side, key in self.held() if self.desks[side].seats[key].base is not None
-        ]
-
-    def _is_outdated(self, where: tuple[int, Key]) -> bool:
-        stored = self.world.records.get(where[1])
-        return stored is None or stored.version != self.desks[where[0]].seats[where[1]].version
-
-    def twins(self) -> list[tuple[int, Key]]:
-        """Return where there is an object; side 2 has those that are in no session."""
-        return self.held() + [(2, key) for key in self.loose]
-
-    def stored(self) -> list[Key]:
-        """Return where the server has something."""
-        return sorted(self.world.records)
-
-    def _twin(self, where: tuple[int, Key]) -> Twin:
-        side, key = where
-        return self.loose[key] if side == 2 else self.desks[side].seats[key].twin
-
-    def _let_go(self, twin: Twin) -> None:
-        if not any(desk.of(twin) for desk in self.desks):
-            self.loose[twin.key] = twin
+class Machine(Bench):
+    """Any program: what is done to the sessions, and by somebody else."""
 
     # -- Somebody else -------------------------------------------------------------------------
 
@@ -177,8 +84,8 @@ class Machine(RuleBasedStateMachine):
         name, ident, document = given
         self._write((KINDS[name].collection, ident), document)
 
-    @_if_any(stored)
-    @rule(keys=_some(stored), data=st.data())
+    @if_any(Bench.stored)
+    @rule(keys=some(Bench.stored), data=st.data())
     def somebody_changes(self, keys: list[Key], data: st.DataObject) -> None:
         """Somebody changes a field of some records."""
         for key in keys:
@@ -187,8 +94,8 @@ class Machine(RuleBasedStateMachine):
             value = data.draw(kind.rules[name].values, label="value")
             self._write(key, {**before, name: value})
 
-    @_if_any(held)
-    @rule(where=_chosen(held), more=st.sets(st.sampled_from(PRINCIPALS), max_size=1))
+    @if_any(Bench.held)
+    @rule(where=chosen(Bench.held), more=st.sets(st.sampled_from(PRINCIPALS), max_size=1))
     def somebody_does_the_same(self, where: tuple[int, Key], more: set[str]) -> None:
         """Somebody makes the very change that a session is about to make, or one that is alike."""
         twin = self._twin(where)
@@ -208,15 +115,15 @@ class Machine(RuleBasedStateMachine):
         )
         self.world.write(twin.key, document, lists)
 
-    @_if_any(stored)
-    @rule(key=_chosen(stored))
+    @if_any(Bench.stored)
+    @rule(key=chosen(Bench.stored))
     def somebody_deletes(self, key: Key) -> None:
         """Somebody deletes a record."""
         self.raw.delete_record(id=key[1], collection=key[0], safe=False)
         self.world.delete(key)
 
-    @_if_any(stored)
-    @rule(key=_chosen(stored), name=st.sampled_from(["read", "write"]), members=principals)
+    @if_any(Bench.stored)
+    @rule(key=chosen(Bench.stored), name=st.sampled_from(["read", "write"]), members=principals)
     def somebody_permits(self, key: Key, name: str, members: list[str]) -> None:
         """Somebody changes who may do what with a record."""
         self.raw.patch_record(id=key[1], collection=key[0], permissions={name: members}, safe=False)
@@ -241,8 +148,8 @@ class Machine(RuleBasedStateMachine):
         twin = new_twin(kind, ident, values, kind.undeclared(document), read)
         self._add(side, twin)
 
-    @_if_any(twins)
-    @rule(side=sides, where=_chosen(twins))
+    @if_any(Bench.twins)
+    @rule(side=sides, where=chosen(Bench.twins))
     def add_again(self, side: int, where: tuple[int, Key]) -> None:
         """Add an object that was loaded or deleted, or move one from the other session."""
         twin = self._twin(where)
@@ -259,8 +166,8 @@ class Machine(RuleBasedStateMachine):
         elif self.loose.get(twin.key) is twin:
             del self.loose[twin.key]
 
-    @_if_any(twins)
-    @rule(side=sides, where=_chosen(twins))
+    @if_any(Bench.twins)
+    @rule(side=sides, where=chosen(Bench.twins))
     def delete(self, side: int, where: tuple[int, Key]) -> None:
         """Delete a record, of the session or of none."""
         twin = self._twin(where)
@@ -273,8 +180,8 @@ class Machine(RuleBasedStateMachine):
         elif self.loose.get(twin.key) is twin:
             del self.loose[twin.key]
 
-    @_if_any(held)
-    @rule(where=_chosen(held), all_of_it=seldom)
+    @if_any(Bench.held)
+    @rule(where=chosen(Bench.held), all_of_it=seldom)
     def forget(self, where: tuple[int, Key], all_of_it: bool) -> None:  # noqa: FBT001
         """Have a session forget a record, or everything."""
         side, twin = where[0], self._twin(where)
@@ -290,15 +197,15 @@ class Machine(RuleBasedStateMachine):
         for each in twins:
             self._let_go(each)
 
-    @_if_any(loaded)
-    @rule(places=_some(loaded), data=st.data())
+    @if_any(Bench.loaded)
+    @rule(places=some(Bench.loaded), data=st.data())
     def edit(self, places: list[tuple[int, Key]], data: st.DataObject) -> None:
         """Change some records that were loaded."""
         for where in places:
             self.edit_any(where, data)
 
-    @_if_any(twins)
-    @rule(where=_chosen(twins), data=st.data())
+    @if_any(Bench.twins)
+    @rule(where=chosen(Bench.twins), data=st.data())
     def edit_any(self, where: tuple[int, Key], data: st.DataObject) -> None:
         """Change an object, new, deleted or in no session as it may be."""
         twin = self._twin(where)
@@ -306,9 +213,9 @@ class Machine(RuleBasedStateMachine):
         if change is not None:
             change.make(twin)
 
-    @_if_any(twins)
+    @if_any(Bench.twins)
     @rule(
-        where=_chosen(twins), name=st.sampled_from(["read", "write"]),
+        where=chosen(Bench.twins), name=st.sampled_from(["read", "write"]),
         who=st.sampled_from(PRINCIPALS), add=st.booleans(),
     )  # fmt: skip
     def permit(self, where: tuple[int, Key], name: str, who: str, add: bool) -> None:  # noqa: FBT001
@@ -394,15 +301,15 @@ class Machine(RuleBasedStateMachine):
             key for key in keys if documents[key][name] == title
         ]
 
-    @_if_any(held)
-    @rule(where=_chosen(held))
+    @if_any(Bench.held)
+    @rule(where=chosen(Bench.held))
     def refresh(self, where: tuple[int, Key]) -> None:
         """Read a record again: it is as the server has it, permissions included."""
         session, desk, twin = self.sessions[where[0]], self.desks[where[0]], self._twin(where)
         self._same(lambda: session.refresh(twin.record), lambda: desk.refresh(twin))
 
-    @_if_any(held)
-    @rule(where=_chosen(held))
+    @if_any(Bench.held)
+    @rule(where=chosen(Bench.held))
     def load_permissions(self, where: tuple[int, Key]) -> None:
         """Read who may do what with a record: its changes stay."""
         session, desk, twin = self.sessions[where[0]], self.desks[where[0]], self._twin(where)
@@ -435,10 +342,11 @@ class Machine(RuleBasedStateMachine):
         if not found:
             return
         self.edit(data.draw(st.lists(st.sampled_from(found), min_size=1, max_size=3)), data)
-        if keys := data.draw(st.lists(st.sampled_from(self.stored()), max_size=1)):
-            self.somebody_changes(keys, data)
+        ahead, between = data.draw(st.tuples(st.booleans(), st.booleans()))
+        if between and (keys := self.stored()):
+            self.somebody_changes([data.draw(st.sampled_from(keys))], data)
             self._observe()
-        self.commit(side, ahead=data.draw(st.booleans()))
+        self.commit(side, ahead=ahead)
 
     @rule(side=sides, data=st.data())
     def work_again(self, side: int, data: st.DataObject) -> None:
@@ -485,7 +393,7 @@ class Machine(RuleBasedStateMachine):
         """Make a commit, and compare what is sent and what is said with the model."""
         session, desk = self.sessions[side], self.desks[side]
         before, error = len(session.sent), None
-        intents = _modelled(model)
+        intents = modelled(model)
         try:
             result = call()
         except ConflictError as conflicts:
@@ -539,73 +447,3 @@ class Machine(RuleBasedStateMachine):
                     assert records[seat.twin.ident] is seat.twin.record
                     self._settle(side, seat.twin)
         assert result.ok
-
-    # -- Comparing -----------------------------------------------------------------------------
-
-    def _same(self, call: Callable[[], Any], model: Callable[[], Any]) -> tuple[Any, Any]:
-        """Do something to a session and to its model; both must refuse it, or neither."""
-        expected = _modelled(model)
-        try:
-            found = call()
-        except InvalidRequest:
-            assert expected is Refused
-        except RecordNotFound:
-            assert expected is Missing
-        else:
-            assert expected not in (Refused, Missing)
-            return found, expected
-        return None, None
-
-    def _settle(self, side: int, twin: Twin) -> None:
-        """Keep an object that its session has let go."""
-        if self.desks[side].of(twin) is None:
-            self._let_go(twin)
-
-    def _bind(self, side: int) -> None:
-        """Have the twins of objects that were just loaded know them."""
-        known = self.sessions[side]._inner._known
-        objects = {(entry.key.collection, entry.key.id): entry.record for entry in known}
-        for key, seat in self.desks[side].seats.items():
-            if seat.twin.record is None:
-                seat.twin.record = objects[key]
-                assert type(objects[key]) is seat.twin.kind.model
-
-    def _check_permissions(self, key: Key) -> None:
-        if key in self.world.records:
-            found = self.raw.get_record(id=key[1], collection=key[0])["permissions"]
-            assert as_sets(found) == self.world.records[key].permissions
-
-    def _observe(self) -> None:
-        """Compare what is on the server."""
-        for collection in COLLECTIONS:
-            found = {each["id"]: each for each in self.raw.get_records(collection=collection)}
-            self.world.check(collection, found)
-
-    @invariant()
-    def everything_agrees(self) -> None:
-        """What the server has, what each session knows, and each object, are as in the model."""
-        self._observe()
-        for side, (session, desk) in enumerate(zip(self.sessions, self.desks, strict=True)):
-            assert len(session._inner._known) == len(desk.seats)
-            assert len(session.writes) == self.written[side]
-            for state in ("new", "dirty", "deleted"):
-                records = {id(record) for record in getattr(session, state)}
-                seats = [seat for seat in desk.seats.values() if seat.state == state]
-                assert records == {id(seat.twin.record) for seat in seats}, state
-            for seat in desk.seats.values():
-                assert seat.twin.record in session
-                assert session.is_modified(seat.twin.record) == (seat.state == "dirty")
-        for twin in self.loose.values():
-            assert not any(twin.record in session for session in self.sessions)
-        for twin in map(self._twin, self.twins()):
-            twin.check(self.world.stamp(twin.version))
-            if self.curious:
-                twin.check_permissions()
-
-
-def _modelled(model: Callable[[], Any]) -> Any:
-    """Return what *model* gives, or how it refuses."""
-    try:
-        return model()
-    except (Refused, Missing) as refusal:
-        return type(refusal)
