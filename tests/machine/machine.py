@@ -3,34 +3,30 @@ Random programs: two sessions, and somebody else, on one server, and a model of 
 
 Each rule does something to a session and to its model, and compares what both say.  After each
 step everything is compared: what is on the server, and what each session and each object says of
-itself.
+itself.  What happens often is what may go wrong: changes that meet others.
 """
 
 from __future__ import annotations
 
-import asyncio
-import uuid
-
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from itertools import product
+from typing import Any, Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-from apps import App
-from kinto_orm import Client, ConflictError, JSONPatch, MergePatch
-from kinto_orm.exceptions import InvalidRequest, NotLoaded, RecordNotFound, StalePlanError
+from kinto_orm import ConflictError
+from kinto_orm.exceptions import InvalidRequest, NotLoaded, StalePlanError
 from session.models import Todo
 
-from .desks import Desk, Intents, Missing, Refused
+from .bench import Bench, chosen, if_any, modelled, some
+from .desks import Intents, Refused
 from .edits import edits_of
-from .kinds import KINDS, Document, Peak, Place, Town, kind_of, python, texts
+from .kinds import KINDS, PEAK, TODO, TOWN, Document, Peak, Place, Town, kind_of, texts
 from .reports import check_plan, check_result, check_sent
-from .twins import Twin, new_twin
-from .world import COLLECTIONS, IDS, KEYS, Key, World, as_sets
+from .twins import Twin, new_twin, twin_of
+from .world import COLLECTIONS, FIRST, IDS, KEYS, Key
 
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 #: What a query may ask for: a class, fields to load, and whether one is enough.
 ASKED: Final = [
@@ -43,113 +39,63 @@ PRINCIPALS: Final = ["system.Everyone", "account:ann", "account:bob"]
 
 principals = st.lists(st.sampled_from(PRINCIPALS), max_size=2, unique=True)
 sides = st.sampled_from([0, 1])
+titles = st.sampled_from([None, None, None, None, "", "a", "b"])
+seldom = st.sampled_from([False, False, False, False, True])
 documents = st.sampled_from(sorted(KINDS)).flatmap(
     lambda name: st.tuples(st.just(name), st.sampled_from(IDS), KINDS[name].documents())
 )
 
 
-def _chosen(offered: Callable[[Any], list[Any]]) -> st.SearchStrategy[Any]:
-    """Give one of what the machine has at that moment."""
-    return st.runner().flatmap(lambda machine: st.sampled_from(offered(machine)))
-
-
-def _if_any(offered: Callable[[Any], list[Any]]) -> Callable[[F], F]:
-    """Leave out a rule as long as the machine has nothing to choose from."""
-    return precondition(lambda machine: bool(offered(machine)))
-
-
-class Machine(RuleBasedStateMachine):
-    """
-    Two sessions, and somebody else.
-
-    Attributes:
-        app: Gives sessions; each machine has a bucket of its own.
-        sessions: Two of them.
-        desks: Their models.
-        loose: The objects that were let go last, by where they belong.
-        plans: A plan that each session made, and what it must say.
-        written: How many requests of each session have written something.
-        curious: Whether the permissions of each object are looked at after each step.
-    """
-
-    def __init__(self, app: App) -> None:
-        super().__init__()
-        bucket = f"b{uuid.uuid4().hex}"
-        raw = Client(server_url=app.server.url, auth=app.server.auth, bucket=bucket)
-        runner = asyncio.Runner() if app.awaiting else None
-        self.app = App(app.server, bucket, app.awaiting, raw, runner)
-        self.raw = raw
-        raw.create_bucket()
-        for collection in COLLECTIONS:
-            raw.create_collection(id=collection)
-        self.world = World(raw.server_info()["user"]["id"])
-        self.sessions = [self.app.session(patch=patch) for patch in (MergePatch, JSONPatch)]
-        self.desks = [Desk(self.world) for _ in self.sessions]
-        self.loose: dict[Key, Twin] = {}
-        self.plans: list[tuple[Any, Intents] | None] = [None, None]
-        self.written = [0, 0]
-        self.curious = False
-
-    def teardown(self) -> None:
-        """Compare what no list says, and close the connections."""
-        try:
-            for key in self.world.records:
-                self._check_permissions(key)
-        finally:
-            self.app.close()
-
-    # -- What there is to choose from ----------------------------------------------------------
-
-    def held(self) -> list[tuple[int, Key]]:
-        """Return where a session has something."""
-        return [(side, key) for side, desk in enumerate(self.desks) for key in desk.seats]
-
-    def twins(self) -> list[tuple[int, Key]]:
-        """Return where there is an object; side 2 has those that are in no session."""
-        return self.held() + [(2, key) for key in self.loose]
-
-    def stored(self) -> list[Key]:
-        """Return where the server has something."""
-        return sorted(self.world.records)
-
-    def _twin(self, where: tuple[int, Key]) -> Twin:
-        side, key = where
-        return self.loose[key] if side == 2 else self.desks[side].seats[key].twin
-
-    def _let_go(self, twin: Twin) -> None:
-        if not any(desk.of(twin) for desk in self.desks):
-            self.loose[twin.key] = twin
+class Machine(Bench):
+    """Any program: what is done to the sessions, and by somebody else."""
 
     # -- Somebody else -------------------------------------------------------------------------
 
-    @initialize(given=st.lists(documents, max_size=4), curious=st.booleans())
-    def begin(self, given: list[tuple[str, str, Document]], curious: bool) -> None:  # noqa: FBT001
-        """Have something on the server from the start."""
+    @initialize(
+        todos=st.tuples(*(TODO.documents() for _ in FIRST)),
+        places=st.tuples(*(TOWN.documents() | PEAK.documents() for _ in FIRST)),
+        loaded=st.booleans(),
+        curious=st.booleans(),
+    )
+    def begin(
+        self,
+        todos: tuple[Document, ...],
+        places: tuple[Document, ...],
+        loaded: bool,  # noqa: FBT001
+        curious: bool,  # noqa: FBT001
+    ) -> None:
+        """Have something everywhere from the start."""
         self.curious = curious
-        for each in given:
-            self.somebody_writes(each)
+        given = [*zip(FIRST, todos, strict=True)], [*zip(FIRST, places, strict=True)]
+        for collection, documents in zip(COLLECTIONS, given, strict=True):
+            for ident, document in documents:
+                self._write((collection, ident), document)
+        self._observe()
+        for side, model in product((0, 1), (Todo, Place)) if loaded else ():
+            self.query(side, (model, None), title=None, first=False, kept=True)
+
+    def _write(self, key: Key, document: Document) -> None:
+        self.raw.update_record(id=key[1], collection=key[0], data=document, safe=False)
+        self.world.write(key, {**document, "id": key[1]})
 
     @rule(given=documents)
     def somebody_writes(self, given: tuple[str, str, Document]) -> None:
         """Somebody creates a record, or replaces one: another kind may be in its place then."""
         name, ident, document = given
-        kind = KINDS[name]
-        self.raw.update_record(id=ident, collection=kind.collection, data=document, safe=False)
-        self.world.write((kind.collection, ident), {**document, "id": ident})
+        self._write((KINDS[name].collection, ident), document)
 
-    @_if_any(stored)
-    @rule(key=_chosen(stored), data=st.data())
-    def somebody_changes(self, key: Key, data: st.DataObject) -> None:
-        """Somebody changes a field of a record."""
-        kind = kind_of(key[0], before := self.world.records[key].document)
-        name = data.draw(st.sampled_from(sorted(kind.rules)), label="field")
-        value = data.draw(kind.rules[name].values, label="value")
-        document = {**before, name: value}
-        self.raw.update_record(id=key[1], collection=key[0], data=document, safe=False)
-        self.world.write(key, document)
+    @if_any(Bench.stored)
+    @rule(keys=some(Bench.stored), data=st.data())
+    def somebody_changes(self, keys: list[Key], data: st.DataObject) -> None:
+        """Somebody changes a field of some records."""
+        for key in keys:
+            kind = kind_of(key[0], before := self.world.records[key].document)
+            name = data.draw(st.sampled_from(sorted(kind.rules)), label="field")
+            value = data.draw(kind.rules[name].values, label="value")
+            self._write(key, {**before, name: value})
 
-    @_if_any(held)
-    @rule(where=_chosen(held), more=st.sets(st.sampled_from(PRINCIPALS), max_size=1))
+    @if_any(Bench.held)
+    @rule(where=chosen(Bench.held), more=st.sets(st.sampled_from(PRINCIPALS), max_size=1))
     def somebody_does_the_same(self, where: tuple[int, Key], more: set[str]) -> None:
         """Somebody makes the very change that a session is about to make, or one that is alike."""
         twin = self._twin(where)
@@ -158,6 +104,8 @@ class Machine(RuleBasedStateMachine):
         document, lists = twin.document(), twin.changed_permissions()
         if "write" in lists:
             lists["write"] |= more
+        if lists and twin.key in self.world.records:  # A PUT with some of them empties the others.
+            lists = {**self.world.records[twin.key].permissions, **lists}
         self.raw.update_record(
             id=twin.ident,
             collection=twin.key[0],
@@ -167,15 +115,15 @@ class Machine(RuleBasedStateMachine):
         )
         self.world.write(twin.key, document, lists)
 
-    @_if_any(stored)
-    @rule(key=_chosen(stored))
+    @if_any(Bench.stored)
+    @rule(key=chosen(Bench.stored))
     def somebody_deletes(self, key: Key) -> None:
         """Somebody deletes a record."""
         self.raw.delete_record(id=key[1], collection=key[0], safe=False)
         self.world.delete(key)
 
-    @_if_any(stored)
-    @rule(key=_chosen(stored), name=st.sampled_from(["read", "write"]), members=principals)
+    @if_any(Bench.stored)
+    @rule(key=chosen(Bench.stored), name=st.sampled_from(["read", "write"]), members=principals)
     def somebody_permits(self, key: Key, name: str, members: list[str]) -> None:
         """Somebody changes who may do what with a record."""
         self.raw.patch_record(id=key[1], collection=key[0], permissions={name: members}, safe=False)
@@ -183,19 +131,25 @@ class Machine(RuleBasedStateMachine):
 
     # -- What needs no server ------------------------------------------------------------------
 
-    @rule(
-        side=sides, read=principals, given=documents,
-    )  # fmt: skip
-    def add_new(self, side: int, given: tuple[str, str, Document], read: list[str]) -> None:
-        """Add a new record, which is there already for all that the session knows."""
+    @rule(side=sides, given=documents, read=principals, even_so=seldom)
+    def add_new(
+        self,
+        side: int,
+        given: tuple[str, str, Document],
+        read: list[str],
+        even_so: bool,  # noqa: FBT001
+    ) -> None:
+        """Add a new record: seldom one that is there already."""
         name, ident, document = given
         kind = KINDS[name]
+        if (kind.collection, ident) in self.world.records and not even_so:
+            return
         values = kind.loaded(document, frozenset(kind.rules))
         twin = new_twin(kind, ident, values, kind.undeclared(document), read)
         self._add(side, twin)
 
-    @_if_any(twins)
-    @rule(side=sides, where=_chosen(twins))
+    @if_any(Bench.twins)
+    @rule(side=sides, where=chosen(Bench.twins))
     def add_again(self, side: int, where: tuple[int, Key]) -> None:
         """Add an object that was loaded or deleted, or move one from the other session."""
         twin = self._twin(where)
@@ -212,8 +166,8 @@ class Machine(RuleBasedStateMachine):
         elif self.loose.get(twin.key) is twin:
             del self.loose[twin.key]
 
-    @_if_any(twins)
-    @rule(side=sides, where=_chosen(twins))
+    @if_any(Bench.twins)
+    @rule(side=sides, where=chosen(Bench.twins))
     def delete(self, side: int, where: tuple[int, Key]) -> None:
         """Delete a record, of the session or of none."""
         twin = self._twin(where)
@@ -226,36 +180,42 @@ class Machine(RuleBasedStateMachine):
         elif self.loose.get(twin.key) is twin:
             del self.loose[twin.key]
 
-    @_if_any(held)
-    @rule(where=_chosen(held))
-    def expunge(self, where: tuple[int, Key]) -> None:
-        """Have a session forget a record."""
-        twin = self._twin(where)
-        self.sessions[where[0]].expunge(twin.record)
-        self.desks[where[0]].expunge(twin.key)
-        self._let_go(twin)
+    @if_any(Bench.held)
+    @rule(where=chosen(Bench.held), all_of_it=seldom)
+    def forget(self, where: tuple[int, Key], all_of_it: bool) -> None:  # noqa: FBT001
+        """Have a session forget a record, or everything."""
+        side, twin = where[0], self._twin(where)
+        session, desk = self.sessions[side], self.desks[side]
+        if all_of_it:
+            session.clear()
+            twins = [seat.twin for seat in desk.seats.values()]
+            desk.seats.clear()
+        else:
+            session.expunge(twin.record)
+            desk.expunge(twin.key)
+            twins = [twin]
+        for each in twins:
+            self._let_go(each)
 
-    @rule(side=sides)
-    def clear(self, side: int) -> None:
-        """Have a session forget everything."""
-        self.sessions[side].clear()
-        twins = [seat.twin for seat in self.desks[side].seats.values()]
-        self.desks[side].seats.clear()
-        for twin in twins:
-            self._let_go(twin)
+    @if_any(Bench.loaded)
+    @rule(places=some(Bench.loaded), data=st.data())
+    def edit(self, places: list[tuple[int, Key]], data: st.DataObject) -> None:
+        """Change some records that were loaded."""
+        for where in places:
+            self.edit_any(where, data)
 
-    @_if_any(twins)
-    @rule(where=_chosen(twins), data=st.data())
-    def edit(self, where: tuple[int, Key], data: st.DataObject) -> None:
-        """Change an object."""
+    @if_any(Bench.twins)
+    @rule(where=chosen(Bench.twins), data=st.data())
+    def edit_any(self, where: tuple[int, Key], data: st.DataObject) -> None:
+        """Change an object, new, deleted or in no session as it may be."""
         twin = self._twin(where)
         change = data.draw(edits_of(twin), label="edit")
         if change is not None:
             change.make(twin)
 
-    @_if_any(twins)
+    @if_any(Bench.twins)
     @rule(
-        where=_chosen(twins), name=st.sampled_from(["read", "write"]),
+        where=chosen(Bench.twins), name=st.sampled_from(["read", "write"]),
         who=st.sampled_from(PRINCIPALS), add=st.booleans(),
     )  # fmt: skip
     def permit(self, where: tuple[int, Key], name: str, who: str, add: bool) -> None:  # noqa: FBT001
@@ -288,17 +248,27 @@ class Machine(RuleBasedStateMachine):
         assert found is (None if twin is None else twin.record)
 
     @rule(
-        side=sides, asked=st.sampled_from(ASKED), title=st.none() | texts,
-        first=st.booleans(),
+        side=sides, asked=st.sampled_from(ASKED), title=titles, first=seldom,
+        kept=st.sampled_from([True, True, False]),
     )  # fmt: skip
-    def query(self, side: int, asked: Any, title: str | None, first: bool) -> None:  # noqa: FBT001
-        """Look for records, as a whole or in part."""
+    def query(
+        self,
+        side: int,
+        asked: Any,
+        title: str | None,
+        first: bool,  # noqa: FBT001
+        kept: bool,  # noqa: FBT001
+    ) -> None:
+        """Look for records, as a whole or in part; the session keeps them, or does not."""
         model, only = asked
         session, desk = self.sessions[side], self.desks[side]
         question, keys = self._question(session, model, title)
         part = None
         if only is not None:
             question, part = question.only(*only), frozenset(each._name for each in only)
+        if not kept:
+            self._look(question.untracked(), keys, part)
+            return
         found, twins = self._same(
             lambda: [each for each in [question.first()] if each] if first else question.all(),
             lambda: list(desk.query(model, keys, part, 1 if first else None)),
@@ -307,21 +277,15 @@ class Machine(RuleBasedStateMachine):
         if twins is not None:
             assert list(map(id, found)) == [id(twin.record) for twin in twins]
 
-    @rule(side=sides, asked=st.sampled_from(ASKED), title=st.none() | texts)
-    def look(self, side: int, asked: Any, title: str | None) -> None:
-        """Look for records that the session does not keep: they are as the server has them."""
-        model, only = asked
-        question, keys = self._question(self.sessions[side], model, title)
-        found = (question if only is None else question.only(*only)).untracked().all()
+    def _look(self, question: Any, keys: list[Key], part: frozenset[str] | None) -> None:
+        """Compare what the session does not keep: it is as the server has it."""
+        found = question.all()
         assert [record.id for record in found] == [ident for _, ident in keys]
-        for record, key in zip(found, keys, strict=True):
-            stored = self.world.records[key]
-            assert record.last_modified == self.world.stamps[stored.version]
-            kind = kind_of(key[0], stored.document)
-            names = set(kind.rules) if only is None else {each._name for each in only}
-            for name, value in kind.loaded(stored.document, frozenset(names)).items():
-                assert getattr(record, name) == python(name, value)
         assert question.count() == len(keys)
+        for record, key in zip(found, keys, strict=True):
+            twin = twin_of(key, self.world.records[key], part)
+            twin.record = record
+            twin.check(self.world.stamp(twin.version))
 
     def _question(self, session: Any, model: Any, title: str | None) -> tuple[Any, list[Key]]:
         """Return a query, and where the server finds something."""
@@ -337,15 +301,15 @@ class Machine(RuleBasedStateMachine):
             key for key in keys if documents[key][name] == title
         ]
 
-    @_if_any(held)
-    @rule(where=_chosen(held))
+    @if_any(Bench.held)
+    @rule(where=chosen(Bench.held))
     def refresh(self, where: tuple[int, Key]) -> None:
         """Read a record again: it is as the server has it, permissions included."""
         session, desk, twin = self.sessions[where[0]], self.desks[where[0]], self._twin(where)
         self._same(lambda: session.refresh(twin.record), lambda: desk.refresh(twin))
 
-    @_if_any(held)
-    @rule(where=_chosen(held))
+    @if_any(Bench.held)
+    @rule(where=chosen(Bench.held))
     def load_permissions(self, where: tuple[int, Key]) -> None:
         """Read who may do what with a record: its changes stay."""
         session, desk, twin = self.sessions[where[0]], self.desks[where[0]], self._twin(where)
@@ -365,6 +329,29 @@ class Machine(RuleBasedStateMachine):
         if intents is not None:
             check_plan(plan, intents, self.app.bucket)
             self.plans[side] = plan, intents
+
+    @rule(side=sides, data=st.data())
+    def work(self, side: int, data: st.DataObject) -> None:
+        """Do what most programs do: read, change some, commit; somebody may come in between."""
+        for where in self.loaded():
+            if where[0] == side and self._is_outdated(where):
+                self.refresh(where)
+        for model in (Todo, Place):
+            self.query(side, (model, None), title=None, first=False, kept=True)
+        found = [where for where in self.loaded() if where[0] == side]
+        if not found:
+            return
+        self.edit(data.draw(st.lists(st.sampled_from(found), min_size=1, max_size=3)), data)
+        ahead, between = data.draw(st.tuples(st.booleans(), st.booleans()))
+        if between and (keys := self.stored()):
+            self.somebody_changes([data.draw(st.sampled_from(keys))], data)
+            self._observe()
+        self.commit(side, ahead=ahead)
+
+    @rule(side=sides, data=st.data())
+    def work_again(self, side: int, data: st.DataObject) -> None:
+        """Do so twice as often as other things."""
+        self.work(side, data)
 
     @rule(side=sides, ahead=st.booleans())
     def commit(self, side: int, ahead: bool) -> None:  # noqa: FBT001
@@ -406,7 +393,7 @@ class Machine(RuleBasedStateMachine):
         """Make a commit, and compare what is sent and what is said with the model."""
         session, desk = self.sessions[side], self.desks[side]
         before, error = len(session.sent), None
-        intents = _modelled(model)
+        intents = modelled(model)
         try:
             result = call()
         except ConflictError as conflicts:
@@ -427,18 +414,14 @@ class Machine(RuleBasedStateMachine):
             self._settle(side, seat.twin)
 
     @rule(
-        side=sides, model=st.sampled_from([Todo, Place, Peak]), title=st.none() | texts,
-        value=texts,
+        side=sides, model=st.sampled_from([Todo, Place, Town]), title=titles,
+        value=st.none() | texts,
     )  # fmt: skip
-    def update_all(self, side: int, model: Any, title: str | None, value: str) -> None:
-        """Give a field of all that a query finds a value."""
+    def write_all(self, side: int, model: Any, title: str | None, value: str | None) -> None:
+        """Give a field of all that a query finds a value, or delete what it finds."""
         name = "title" if model is Todo else "name"
-        self._write_all(side, model, title, name, value)
-
-    @rule(side=sides, model=st.sampled_from([Todo, Place, Town]), title=texts)
-    def delete_all(self, side: int, model: Any, title: str) -> None:
-        """Delete all that a query finds."""
-        self._write_all(side, model, title, None, None)
+        if value is not None or title is not None:
+            self._write_all(side, model, title, None if value is None else name, value)
 
     def _write_all(
         self, side: int, model: Any, title: str | None, name: str | None, value: Any
@@ -464,69 +447,3 @@ class Machine(RuleBasedStateMachine):
                     assert records[seat.twin.ident] is seat.twin.record
                     self._settle(side, seat.twin)
         assert result.ok
-
-    # -- Comparing -----------------------------------------------------------------------------
-
-    def _same(self, call: Callable[[], Any], model: Callable[[], Any]) -> tuple[Any, Any]:
-        """Do something to a session and to its model; both must refuse it, or neither."""
-        expected = _modelled(model)
-        try:
-            found = call()
-        except InvalidRequest:
-            assert expected is Refused
-        except RecordNotFound:
-            assert expected is Missing
-        else:
-            assert expected not in (Refused, Missing)
-            return found, expected
-        return None, None
-
-    def _settle(self, side: int, twin: Twin) -> None:
-        """Keep an object that its session has let go."""
-        if self.desks[side].of(twin) is None:
-            self._let_go(twin)
-
-    def _bind(self, side: int) -> None:
-        """Have the twins of objects that were just loaded know them."""
-        known = self.sessions[side]._inner._known
-        objects = {(entry.key.collection, entry.key.id): entry.record for entry in known}
-        for key, seat in self.desks[side].seats.items():
-            if seat.twin.record is None:
-                seat.twin.record = objects[key]
-                assert type(objects[key]) is seat.twin.kind.model
-
-    def _check_permissions(self, key: Key) -> None:
-        if key in self.world.records:
-            found = self.raw.get_record(id=key[1], collection=key[0])["permissions"]
-            assert as_sets(found) == self.world.records[key].permissions
-
-    @invariant()
-    def everything_agrees(self) -> None:
-        """What the server has, what each session knows, and each object, are as in the model."""
-        for collection in COLLECTIONS:
-            found = {each["id"]: each for each in self.raw.get_records(collection=collection)}
-            self.world.check(collection, found)
-        for side, (session, desk) in enumerate(zip(self.sessions, self.desks, strict=True)):
-            assert len(session._inner._known) == len(desk.seats)
-            assert len(session.writes) == self.written[side]
-            for state in ("new", "dirty", "deleted"):
-                records = {id(record) for record in getattr(session, state)}
-                seats = [seat for seat in desk.seats.values() if seat.state == state]
-                assert records == {id(seat.twin.record) for seat in seats}, state
-            for seat in desk.seats.values():
-                assert seat.twin.record in session
-                assert session.is_modified(seat.twin.record) == (seat.state == "dirty")
-        for twin in self.loose.values():
-            assert not any(twin.record in session for session in self.sessions)
-        for twin in map(self._twin, self.twins()):
-            twin.check(self.world.stamp(twin.version))
-            if self.curious:
-                twin.check_permissions()
-
-
-def _modelled(model: Callable[[], Any]) -> Any:
-    """Return what *model* gives, or how it refuses."""
-    try:
-        return model()
-    except (Refused, Missing) as refusal:
-        return type(refusal)

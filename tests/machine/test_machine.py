@@ -17,9 +17,11 @@ from kinto_orm.query import reading
 from .machine import Machine
 
 
-#: How many programs are tried, and how long each is.  The suite tries the same ones each time;
-#: with more of them (``KINTO_ORM_PROGRAMS=1000``), others each time.
+#: How many programs are tried; if none is named, some few that are the same each time.  With
+#: ``KINTO_ORM_PROGRAMS=1000``, others are tried each time, for as long as that takes.
 PROGRAMS = int(os.environ.get("KINTO_ORM_PROGRAMS", "0"))
+
+#: How many steps each has at the most.
 STEPS = 40
 
 
@@ -32,7 +34,7 @@ def test_any_program(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=PROGRAMS or 20,
+            max_examples=PROGRAMS or 15,
             stateful_step_count=STEPS,
             derandomize=not PROGRAMS,
             deadline=None,

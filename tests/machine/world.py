@@ -19,6 +19,8 @@ Lists = dict[str, set[str]]
 
 COLLECTIONS: Final = ("todos", "places")
 IDS: Final = ("a", "b", "c", "d")
+#: What is there from the start.
+FIRST: Final = IDS[:3]
 KEYS: Final = [(collection, ident) for collection in COLLECTIONS for ident in IDS]
 
 
