@@ -14,6 +14,7 @@ It runs on a Kinto in this process, on PostgreSQL.  What they do:
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal
 
 from kinto_orm import Client, Conflict, ConflictError, Field, Record, Session, ensure, field
 from kinto_orm.embedded import KintoServer
@@ -28,7 +29,7 @@ class Article(Record, bucket="paper", collection="articles"):
     readers: Field[int] = field(default=0)
 
 
-def longer_headline(conflict: Conflict) -> object:
+def longer_headline(conflict: Conflict) -> dict[str, Any] | Literal["merge"]:
     """Take the longer headline; leave all else to the merge, or to a person."""
     if conflict.local is None or conflict.remote is None or conflict.fields != ("headline",):
         return "merge"
