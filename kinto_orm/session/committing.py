@@ -150,8 +150,6 @@ class Committing(Applying):
         else:
             plan = yield from self._ready(plan)
         untouched, limit = self._untouched(plan), self.client._limit or BATCH_LIMIT
-        if plan.locked is not options.lock:
-            plan = planned([write.change for write in plan.writes], limit, locked=options.lock)
         try:
             requests = yield from self._written(plan, limit, options)
             if verify:

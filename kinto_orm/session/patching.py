@@ -86,14 +86,14 @@ class Patching(Getting):
             return
         self._outcomes.append(outcome)
         entry = self._known.of(change.record)
-        if entry is None or entry.blind is not change.blind:
+        if entry is None:
             return
         if outcome.fate in (Fate.ERROR, Fate.NOT_SENT):
             if outcome.write in entry.sent:
                 entry.sent.remove(outcome.write)
             return
-        # Even if it is not known whether it was applied: it cannot be sent again.
-        entry.blind = None
+        if entry.blind is change.blind:  # Even if nobody knows: it cannot be sent again.
+            entry.blind = None
         entry.sent.clear()
         if outcome.stored is None:
             if change.version is None:

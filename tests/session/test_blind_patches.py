@@ -101,6 +101,18 @@ class TestBlind:
         assert isinstance(caught.value.exceptions[0], RecordNotFound)
         assert sorted(app.stored()) == ["x"]
 
+    def test_a_plan_sends_it_after_all(self, app: App) -> None:
+        """What a plan applies is taken into the record, even if it was undone here since."""
+        session = app.session()
+        todo = session.get_one(Todo, "x")
+        session.patch(Todo, "x", JSONPatch(ADD))
+        plan = session.plan()
+        session.rollback(todo)
+        assert session.commit(plan).updated == (todo,)
+        assert todo.to_document() == app.stored()["x"]
+        todo.title = "b"
+        assert session.commit().updated == (todo,)
+
     def test_it_is_loaded_after_all(self, app: App) -> None:
         """A stand-in becomes the record when that is read; the patch still waits."""
         session = app.session()

@@ -9,7 +9,7 @@ import pytest
 from apps import COMBINATIONS, App
 from faults import FaultProxy
 from kinto_orm import Conflict, Field, GuardedJSONPatch, Plan, Record, field
-from kinto_orm.exceptions import UnlockedWarning
+from kinto_orm.exceptions import InvalidRequest, UnlockedWarning
 from kinto_orm.query.items import LOCK
 from kinto_orm.session.events import listen
 from session.models import Address, Todo
@@ -299,32 +299,28 @@ class TestWhatIsSaid:
 class TestLocks:
     """What is asked to be locked is locked, whatever way it comes; or there is a warning."""
 
-    def test_a_plan_that_was_made_without(self, app: App) -> None:
-        """A plan that says nothing of locks is locked if its commit says so."""
+    def test_a_plan_says_whether_it_locks(self, app: App) -> None:
+        """A plan locks if it was made so, whatever the session does otherwise."""
         session = app.session()
-        session.get_one(Todo, "x").title = "mine"
-        session.commit(session.plan(), lock=True)
-        assert locked(session) == [True]
-        assert app.stored()["x"]["title"] == "mine"
+        todo = session.get_one(Todo, "x")
+        todo.title = "mine"
+        session.commit(session.plan(lock=True))
+        todo.title = "again"
+        session.commit(session.plan())
+        assert locked(session) == [True, False]
+        with pytest.raises(InvalidRequest, match="a plan says"):
+            session.commit(session.plan(), lock=True)
 
-    def test_a_full_plan_that_was_made_without(self, app: App) -> None:
+    def test_a_full_batch(self, app: App) -> None:
         """A batch that has no room left for a lock becomes two."""
         app.create([{"id": f"r{i}", "title": "a"} for i in range(24)])
         session = app.session()
         for todo in session.query(Todo):
             todo.title = "mine"
-        plan = session.plan()
-        assert len(plan) == 1
-        assert session.commit(plan, lock=True).requests == 2
+        assert len(session.plan()) == 1
+        assert session.commit(session.plan(lock=True)).requests == 2
         assert locked(session) == [True, True]
         assert {each["title"] for each in app.stored().values()} == {"mine"}
-
-    def test_a_plan_that_was_made_with(self, app: App) -> None:
-        """A plan with locks is made without if its commit says so."""
-        session = app.session(lock=True)
-        session.get_one(Todo, "x").title = "mine"
-        session.commit(session.plan(), lock=False)
-        assert locked(session) == [False]
 
     @pytest.mark.parametrize("count", [1, 22, 23, 24, 60])
     def test_a_plan_as_text(self, app: App, count: int) -> None:
