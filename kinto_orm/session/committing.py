@@ -123,7 +123,12 @@ class Committing(Applying):
                 locked = plan.locked
             options = Options(on_conflict=on_conflict, lock=locked, progress=progress, patch=patch)
             error, result = yield from self._committed(plan, options, verify=verify)
-        yield from announced("after_commit", self, self, result)
+        try:
+            yield from announced("after_commit", self, self, result)
+        except BaseException as raised:
+            if error is not None:
+                raised.add_note(f"the commit had failed before: {error}")
+            raise
         if error is not None:
             raise error
         return result

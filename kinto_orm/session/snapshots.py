@@ -172,10 +172,11 @@ def within(path: str, key: str) -> str:
 def has_kept(remote: Any, base: Any, local: Any) -> bool:
     """Tell whether *remote* has all that *local* changed in *base*, whatever else it has."""
     apart = changed_paths(local, remote)
-    return not any(_overlaps(path, apart) for path in changed_paths(base, local))
+    return not any(overlaps(path, apart) for path in changed_paths(base, local))
 
 
-def _overlaps(path: str, others: list[str]) -> bool:
+def overlaps(path: str, others: Collection[str]) -> bool:
+    """Tell whether *path* is one of *others*, or is above or below one."""
     return any(
         path == other or path.startswith(f"{other}.") or other.startswith(f"{path}.")
         for other in others

@@ -9,7 +9,7 @@ from kinto_orm.flow import Program
 from kinto_orm.session.changes import Write
 from kinto_orm.session.results import EFFECTS, Fate, Outcome
 from kinto_orm.session.sights import Sight, looked_up
-from kinto_orm.session.snapshots import changed_paths, without_stamps
+from kinto_orm.session.snapshots import Stored, changed_paths, overlaps, without_stamps
 
 
 def verified(outcomes: Iterable[Outcome]) -> Program[list[Outcome]]:
@@ -51,15 +51,22 @@ def _problem(outcome: Outcome, sight: Sight) -> str | None:
     version = None if outcome.stored is None else outcome.stored.version
     if sight.version == version:
         return None
-    undone = _undone(outcome.write, without_stamps(sight.document))
+    undone = _undone(outcome.write, sight)
     if undone:
-        return f"at {sight.version} it is something else there: {', '.join(undone)}"
+        return f"at {sight.version} it is something else there: {', '.join(undone)}. Refresh it"
     return None
 
 
-def _undone(write: Write, document: dict[str, object]) -> list[str]:
-    """Return the paths that *write* changed, and that are something else in *document*."""
+def _undone(write: Write, found: Stored) -> list[str]:
+    """Return the paths that *write* changed, and that are something else in what was *found*."""
     change = write.change
-    ours = set(changed_paths(change.base or {}, change.target or {}))
-    apart = changed_paths(change.target or {}, document)
-    return [path for path in apart if path in ours]
+    ours = changed_paths(change.base or {}, change.target or {})
+    apart = changed_paths(change.target or {}, without_stamps(found.document))
+    permitted = found.permissions or {}
+    # More than was permitted is no contradiction: somebody may have permitted that since.
+    missing = [
+        f"permissions.{name}"
+        for name, members in change.permissions.items()
+        if not set(members) <= set(permitted.get(name, ()))
+    ]
+    return [path for path in apart if overlaps(path, ours)] + missing

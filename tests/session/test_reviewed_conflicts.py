@@ -9,7 +9,7 @@ import pytest
 from apps import COMBINATIONS, App
 from faults import FaultProxy
 from kinto_orm import Conflict, Field, GuardedJSONPatch, Plan, Record, field
-from kinto_orm.exceptions import InvalidRequest, UnlockedWarning
+from kinto_orm.exceptions import InvalidRequest, NotConfirmed, UnlockedWarning
 from kinto_orm.query.items import LOCK
 from kinto_orm.session.events import listen
 from session.models import Address, Todo
@@ -292,6 +292,71 @@ class TestWhatIsSaid:
             session.commit()
         assert session.last_result.updated == (todo,)
         assert session.last_result.requests == 1
+
+    def test_a_handler_that_fails_after_a_commit_that_failed(self, app: App) -> None:
+        """Its error says that the commit had failed, too."""
+        session = app.session()
+        todo = session.get_one(Todo, "x")
+        theirs(app, title="theirs")
+        todo.title = "mine"
+
+        @listen(session._inner, "after_commit")
+        def fail(*_: Any) -> None:
+            raise KeyError
+
+        with pytest.raises(KeyError) as caught:
+            session.commit()
+        assert "1 in conflict" in caught.value.__notes__[0]
+
+
+@some
+@pytest.mark.usefixtures("one")
+class TestSecondLook:
+    """`verify=True` finds what is undone, however that was done."""
+
+    def test_what_a_change_is_in_is_gone(self, app: App) -> None:
+        """A value that is not there any more, with the object it was in, is not confirmed."""
+        theirs(app, address={"city": "Rome", "zip": "1"})
+        session = app.session()
+        todo = session.get_one(Todo, "x")
+        todo.address.city = "Oslo"
+
+        @listen(session._inner, "after_send")
+        def undo(_: Any) -> None:
+            app.raw.update_record(id="x", data={"title": "a"})
+
+        with pytest.raises(ExceptionGroup) as caught:
+            session.commit(verify=True)
+        (error,) = caught.value.exceptions
+        assert isinstance(error, NotConfirmed)
+        assert "address" in str(error)
+
+    def test_a_permission_that_was_taken_away(self, app: App) -> None:
+        """It is not confirmed."""
+        session = self.permitted_and(app, [])
+        with pytest.raises(ExceptionGroup) as caught:
+            session.commit(verify=True)
+        (error,) = caught.value.exceptions
+        assert isinstance(error, NotConfirmed)
+        assert "permissions.read" in str(error)
+
+    def test_a_permission_more(self, app: App) -> None:
+        """Somebody who permits something to others, too, contradicts nothing."""
+        session = self.permitted_and(app, ["account:ann", "account:bob"])
+        assert [each.id for each in session.commit(verify=True).updated] == ["x"]
+
+    def permitted_and(self, app: App, since: list[str]) -> Any:
+        """Return a session that permits reading to Ann; *since* that is sent, these may read."""
+        session = app.session()
+        todo = session.get_one(Todo, "x")
+        session.load_permissions(todo)
+        todo.permissions.read.add("account:ann")
+
+        @listen(session._inner, "after_send")
+        def change(_: Any) -> None:
+            app.raw.patch_record(id="x", permissions={"read": since})
+
+        return session
 
 
 @some
