@@ -20,7 +20,7 @@ from kinto_orm.flow import Document
 from kinto_orm.flow.json import same
 from kinto_orm.models.binding import unbound
 from kinto_orm.models.layout import load
-from kinto_orm.models.links import Link, links_of
+from kinto_orm.models.links import Link, connect, links_of
 from kinto_orm.models.parts import keys_of, load_part, part_of, take_keys
 from kinto_orm.models.permissions import (
     adopt_permissions,
@@ -221,7 +221,7 @@ class Editing(Committing):
             names = [f"permissions.{name}" for name in edits]
             _refuse(entry, f"it has not loaded {_listed(names)}, which changed", names)
         take_keys(mine, {**_but(remote, changed), **merged.document}, changed)
-        _connect(mine, [(name, self._own(link)) for name, link in links_of(record)])
+        connect(mine, [(name, self._own(link)) for name, link in links_of(record)])
         edit_permissions(mine, edits)
 
     def _copied(self, record: R) -> R:
@@ -313,19 +313,11 @@ def _as_loaded(entry: Entry) -> Record:
 def _become(record: Record, fresh: Record) -> None:
     """Have *record* be as *fresh*; its permissions as they were, its links as far as known."""
     state = record.__dict__
-    _connect(fresh, links_of(record))
+    connect(fresh, links_of(record))
     kept = {name: state[name] for name in ("_acl", "_permissions") if name in state}
     state.clear()
     state.update(fresh.__dict__, **kept)
     undo_permissions(record)
-
-
-def _connect(record: Record, links: Iterable[tuple[str, Link[Any]]]) -> None:
-    """Have links of *record* that lead nowhere lead where *links* of the same fields do."""
-    reached = {(name, link.id): link.record for name, link in links if link.is_loaded}
-    for name, link in links_of(record):
-        if not link.is_loaded and (name, link.id) in reached:
-            link._lead_to(reached[name, link.id])
 
 
 # -- Three ways --------------------------------------------------------------------------------

@@ -261,6 +261,24 @@ class TestRollback:
         session.rollback()
         assert post.author == "ann"
 
+    def test_links_stay_loaded_whatever_happens(self, app: App) -> None:
+        """What a link led to is still known after a refresh, a newer version, and a merge."""
+        app.create([{"id": "ann", "name": "Ann"}], "people")
+        app.create([{"id": "p", "title": "t", "author": "ann"}])
+        session = app.session(on_conflict="merge")
+        (post,) = session.query(Post).include(Post.author).all()
+        ann, bob = post.author.record, Person(name="Bob")
+        session.refresh(post)
+        assert post.author.record is ann
+        app.raw.patch_record(id="p", data={"more": 1})
+        session.query(Post).all()
+        assert (post.extra, post.author.record) == ({"more": 1}, ann)
+        app.raw.patch_record(id="p", data={"more": 2})
+        session.add(bob)
+        post.editor = bob
+        assert session.commit().merged == (post,)
+        assert (post.author.record, post.editor.record) == (ann, bob)
+
     def test_links_of_one_id(self, app: App) -> None:
         """Of two links with one id, the one that led nowhere does not lead where the other does."""
         app.create([{"id": "ann", "name": "Ann"}], "people")
