@@ -17,6 +17,7 @@ from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow.json import copied, same
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.layout import Layout, layout_of, load
+from kinto_orm.models.links import connect, links_of
 from kinto_orm.models.merging import recognised
 from kinto_orm.models.specs import Spec
 from kinto_orm.models.types import is_composite, is_model, parts_of
@@ -230,6 +231,7 @@ def _mean_the_same(spec: Spec | None, one: Any, other: Any) -> bool:
 
 def become(record: Record, other: Record) -> None:
     """Have *record* be as *other*, which is of no use then, in place; permissions stay."""
+    connect(other, links_of(record))
     mine, met = record.__dict__, set[int]()
     for name in ("_made", "_form", "_part"):
         mine.pop(name, None)

@@ -8,7 +8,7 @@ never asks the server by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, get_args, get_origin, overload
 
@@ -205,6 +205,14 @@ def links_of(record: Record) -> Iterator[tuple[str, Link[Any]]]:
         if spec.links:
             for link in links_in(record.__dict__.get(spec.name)):
                 yield spec.name, link
+
+
+def connect(record: Record, links: Iterable[tuple[str, Link[Any]]]) -> None:
+    """Have links of *record* that lead nowhere lead where *links* of the same fields do."""
+    reached = {(name, link.id): link.record for name, link in links if link.is_loaded}
+    for name, link in links_of(record):
+        if not link.is_loaded and (name, link.id) in reached:
+            link._lead_to(reached[name, link.id])
 
 
 def with_links(names: set[str], attributes: list[attrs.Attribute[Any]]) -> list[Any]:

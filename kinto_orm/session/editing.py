@@ -20,7 +20,7 @@ from kinto_orm.flow import Document
 from kinto_orm.flow.json import same
 from kinto_orm.models.binding import unbound
 from kinto_orm.models.layout import load
-from kinto_orm.models.links import Link, links_of
+from kinto_orm.models.links import Link, connect, links_of
 from kinto_orm.models.parts import keys_of, load_part, part_of, take_keys
 from kinto_orm.models.permissions import (
     adopt_permissions,
@@ -221,6 +221,7 @@ class Editing(Committing):
             names = [f"permissions.{name}" for name in edits]
             _refuse(entry, f"it has not loaded {_listed(names)}, which changed", names)
         take_keys(mine, {**_but(remote, changed), **merged.document}, changed)
+        connect(mine, [(name, self._own(link)) for name, link in links_of(record)])
         edit_permissions(mine, edits)
 
     def _copied(self, record: R) -> R:
@@ -312,10 +313,7 @@ def _as_loaded(entry: Entry) -> Record:
 def _become(record: Record, fresh: Record) -> None:
     """Have *record* be as *fresh*; its permissions as they were, its links as far as known."""
     state = record.__dict__
-    reached = {link.id: link.record for _, link in links_of(record) if link.is_loaded}
-    for _, link in links_of(fresh):
-        if link.id in reached:
-            link._lead_to(reached[link.id])
+    connect(fresh, links_of(record))
     kept = {name: state[name] for name in ("_acl", "_permissions") if name in state}
     state.clear()
     state.update(fresh.__dict__, **kept)

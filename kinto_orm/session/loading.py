@@ -10,6 +10,7 @@ from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow import Document, Program
 from kinto_orm.models.binding import unbound
 from kinto_orm.models.layout import load
+from kinto_orm.models.links import connect, links_of
 from kinto_orm.models.parts import complete, load_part, part_of
 from kinto_orm.models.permissions import Lists, adopt_permissions, outdate_permissions
 from kinto_orm.models.records import Record
@@ -127,6 +128,7 @@ class Loading(UnitOfWork):
         self, entry: Entry, fresh: Record, document: Document, permissions: Lists | None = None
     ) -> None:
         """Have the record of *entry* be as *fresh*, whatever was to become of it."""
+        connect(fresh, links_of(entry.record))
         adopt_permissions(fresh, permissions)
         outdate_permissions(entry.record)
         entry.record.__dict__.clear()

@@ -263,6 +263,34 @@ class TestRollback:
         session.rollback()
         assert post.author == "ann"
 
+    def test_links_stay_loaded_whatever_happens(self, app: App) -> None:
+        """What a link led to is still known after a refresh, a newer version, and a merge."""
+        app.create([{"id": "ann", "name": "Ann"}], "people")
+        app.create([{"id": "p", "title": "t", "author": "ann"}])
+        session = app.session(on_conflict="merge")
+        (post,) = session.query(Post).include(Post.author).all()
+        ann, bob = post.author.record, Person(name="Bob")
+        session.refresh(post)
+        assert post.author.record is ann
+        app.raw.patch_record(id="p", data={"more": 1})
+        session.query(Post).all()
+        assert (post.extra, post.author.record) == ({"more": 1}, ann)
+        app.raw.patch_record(id="p", data={"more": 2})
+        session.add(bob)
+        post.editor = bob
+        assert session.commit().merged == (post,)
+        assert (post.author.record, post.editor.record) == (ann, bob)
+
+    def test_links_of_one_id(self, app: App) -> None:
+        """Of two links with one id, the one that led nowhere does not lead where the other does."""
+        app.create([{"id": "ann", "name": "Ann"}], "people")
+        app.create([{"id": "p", "title": "t", "author": "ann", "editor": "ann"}])
+        session = app.session()
+        (post,) = session.query(Post).include(Post.author).all()
+        post.title = "changed"
+        session.rollback()
+        assert (post.author.is_loaded, post.editor.is_loaded) == (True, False)
+
     def test_while_a_query_is_read(self, app: App) -> None:
         """Whoever goes through a query can undo what he does to its records."""
         app.create([{"id": each, "title": each} for each in "abc"])
@@ -836,6 +864,21 @@ class TestMerge:
         other = app.session()
         assert not other.merge(post).author.is_loaded
         assert post.author.is_loaded
+
+    def test_links_of_what_is_here(self, app: App) -> None:
+        """A link that is put over another leads to the same: one to a new record is refused."""
+        app.create([{"id": "ann", "name": "Ann"}], "people")
+        app.create([{"id": "p", "title": "t", "author": "ann"}])
+        session = app.session()
+        mine = session.get_one(Post, "p")
+        post = app.session().get_one(Post, "p")
+        bob = post.author = Person(id="bob", name="Bob")
+        session.merge(post)
+        assert mine.author.record is bob
+        with pytest.raises(InvalidRequest, match=r"author leads to .*, which is new"):
+            session.commit()
+        session.add(bob)
+        assert session.commit().created == (bob,)
 
 
 class TestMove:
