@@ -374,6 +374,7 @@ class _Run:
         for ident in [each for each in self.wishes if self.wishes[each].record not in self.session]:
             del self.wishes[ident]
             self._left(ident)
+            self.others.written.pop(ident, None)
 
     def _taken_over(self, wish: Wish) -> None:
         """Note what a record is to be now, after a conflict was resolved, and not written yet."""
