@@ -88,7 +88,10 @@ class Patching(Getting):
             return
         self._outcomes.append(outcome)
         entry = self._known.of(change.record)
-        if entry is None or entry.blind is not change.blind:
+        if entry is None and outcome.fate is Fate.UPDATED:  # It was not known before whether it is.
+            entry = Entry(change.key, change.record, change.loaded, blind=change.blind)
+            self._known.put(entry)
+        if entry is None or entry.blind not in (change.blind, None):
             return
         if outcome.fate in (Fate.ERROR, Fate.NOT_SENT):
             if outcome.write in entry.sent:
