@@ -86,6 +86,9 @@ class Patching(Getting):
             return
         self._outcomes.append(outcome)
         entry = self._known.of(change.record)
+        if entry is None and outcome.fate is Fate.UPDATED:  # It was not known before whether it is.
+            entry = Entry(change.key, change.record, change.loaded, blind=change.blind)
+            self._known.put(entry)
         if entry is None:
             return
         if outcome.fate in (Fate.ERROR, Fate.NOT_SENT):

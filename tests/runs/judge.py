@@ -397,9 +397,11 @@ class Case:
 
 
 def _was_never_there(wish: Wish, witness: Witness) -> bool:
-    """Tell whether a record that is to go never came; one that others made is theirs."""
-    ours = [each for each in witness.states.get(wish.ident, ()) if each.writer == "ours"]
-    return wish.target is None and wish.base is None and not ours
+    """Tell whether a record that is to go never came; one that others made so is theirs."""
+    if wish.target is not None or wish.base is not None:
+        return False
+    states = witness.states.get(wish.ident, [])
+    return not any(each.writer == "ours" for each in states) or states[-1].writer == "theirs"
 
 
 _JUDGES: dict[str, Callable[[Case, Wish], Iterator[str]]] = {

@@ -384,9 +384,14 @@ class _Run:
         states = self.witness.from_version(wish.ident, version)
         base = None if version is None else bare(states[0].document or {})
         is_to_go = any(each is record for each in self.session.deleted)
-        said = bare(record.to_document())
+        known = {**(base or {}), **(wish.target or {})}
+        said = {  # Defaults need not be there.
+            key: value for key, value in record.to_document().items() if key in known or value
+        }
+        said.pop("last_modified", None)
         wish.target = None if is_to_go else {**(base or {}), **said} if is_partial(record) else said
         wish.base, wish.version = base, version
+        self.others.know(wish.ident, version or 0)
         if not is_to_go:
             wish.moved = None
 

@@ -8,7 +8,7 @@ import pytest
 
 from apps import COMBINATIONS, App
 from faults import Ask, FaultProxy, HttpAnswer, HttpRequest
-from kinto_orm import CommitError, ConflictError, RetryPolicy
+from kinto_orm import CommitError, ConflictError, MergePatch, RetryPolicy
 from kinto_orm.exceptions import NotAttempted, ServerError
 from kinto_orm.patch_type import GuardedJSONPatch
 from session.models import Todo
@@ -242,3 +242,23 @@ def test_a_move_when_the_server_is_out_of_reach(app: App) -> None:
         assert [method for method, _ in proxy.calls if method == "DELETE"] == []
     assert set(app.stored()) == {"a", "z"}
     assert set(app.stored("archive")) == {"z"}
+
+
+@on_two
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_blind_patch_that_is_found_out_late(app: App, loaded: bool) -> None:  # noqa: FBT001
+    """If the server first cannot say whether it was applied, the record is as it is in the end."""
+    app.create([{"id": "x", "title": "before"}])
+    with FaultProxy(app.server.url) as proxy:
+        session = app.session(app.client(proxy.url, retry=HASTY))
+        if loaded:
+            session.get_one(Todo, "x")
+        todo = session.patch(Todo, "x", MergePatch({"note": "blind"}))
+        proxy.drop(when=writes)
+        proxy.instead(lambda _, __: HttpAnswer(503), when=reads)
+        result = session.commit()
+        assert result.updated == (todo,)
+        assert todo in session
+        assert (todo.title, todo.note) == ("before", "blind")
+        assert todo.to_document() == app.stored()["x"]
+        assert session.plan().writes == ()
