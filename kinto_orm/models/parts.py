@@ -173,6 +173,7 @@ def take_keys(record: Record, document: Document, keys: Collection[str]) -> None
     names = frozenset(spec.name for spec in layout.specs if spec.key in keys)
     values = load_part(type(record), document, names).__dict__
     record.__dict__.update({name: values[name] for name in names})
+    record.__dict__.setdefault("_made", {}).update(values.get("_made", {}))
     for key in set(keys) - layout.keys:
         if key in document:
             record.extra[key] = copied(document[key])

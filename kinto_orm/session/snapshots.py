@@ -8,17 +8,19 @@ to what it stands for now is all there is to know of a change.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from enum import Enum
 from typing import Any, Final
 
 from attrs import frozen
 
+from kinto_orm.exceptions import ValidationError
 from kinto_orm.flow.json import nearly_same, same
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.adopting import adopt as adopt_document
 from kinto_orm.models.adopting import take_over
 from kinto_orm.models.layout import layout_of
-from kinto_orm.models.parts import adopt_part, keys_of, known_part, part_of
+from kinto_orm.models.parts import adopt_part, keys_of, known_part, part_of, take_keys
 from kinto_orm.models.permissions import Lists, adopt_permissions, permission_changes
 from kinto_orm.models.records import Record
 
@@ -110,8 +112,9 @@ def adopt(
     """
     if sent is not None:
         keys = keys_of(record)
-        known = None if keys is None else keys | sent.keys()
-        take_over(record, sent, known_part(stored.document, known))
+        known = known_part(stored.document, None if keys is None else keys | sent.keys())
+        take_over(record, sent, known)
+        _let_go(record, sent, known)
     if part_of(record) is None:
         adopt_document(record, stored.document)
     else:
@@ -119,6 +122,19 @@ def adopt(
     adopt_permissions(record, stored.permissions, permissions)
     document: Document = record.__dict__["_document"]
     return document
+
+
+def _let_go(record: Record, sent: Mapping[str, Any], document: Document) -> None:
+    """Give *record* its defaults where others removed what was *sent*; not over an edit."""
+    layout = layout_of(type(record))
+    gone = (sent.keys() - document.keys()) & layout.keys - layout.system - {record._tag_field}
+    if not gone:  # As almost always.
+        return
+    now = target_of(record)
+    for key in gone:
+        if same(now.get(key, MISSING), sent[key]):
+            with suppress(ValidationError):  # It has no default, and stays an edit.
+                take_keys(record, {"id": record.id}, {key})
 
 
 def without_stamps(document: Mapping[str, Any]) -> Document:

@@ -265,7 +265,7 @@ class Case:
     def _conflict(self, wish: Wish) -> Iterator[str]:
         (conflict,) = (each for each in self.result.conflicts if each.record is wish.record)
         remote, policy = conflict.remote, self.policy(wish.ident)
-        if policy.endswith("wins") and not is_partial(wish.record):
+        if policy.endswith("wins") and not is_partial(wish.record) and wish.read is None:
             yield f"{policy}: {conflict}"
         if remote is None:
             if not any(each.document is None for each in self.witness.states.get(wish.ident, ())):

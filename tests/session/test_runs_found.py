@@ -262,3 +262,24 @@ def test_a_blind_patch_that_is_found_out_late(app: App, loaded: bool) -> None:  
         assert (todo.title, todo.note) == ("before", "blind")
         assert todo.to_document() == app.stored()["x"]
         assert session.plan().writes == ()
+
+
+@on_two
+def test_what_others_removed_after_it(app: App) -> None:
+    """It is not put back: neither a value, nor a list, nor an embedded record."""
+    before = {"title": "t", "priority": 3, "tags": ["a"], "address": {"city": "Rome", "street": 1}}
+    app.create([{"id": "x", **before}])
+    with FaultProxy(app.server.url) as proxy:
+        session = app.session(app.client(proxy.url, retry=HASTY))
+        todo = session.get_one(Todo, "x")
+        todo.note = "ours"
+
+        def lose(_: HttpRequest, ask: Ask) -> None:
+            ask()
+            app.raw.update_record(id="x", data={"title": "t", "note": "ours"})
+
+        proxy.instead(lose, when=writes)
+        assert session.commit().updated == (todo,)
+    assert (todo.priority, todo.tags, todo.address) == (0, [], None)
+    assert session.plan().writes == ()
+    assert app.stored()["x"].keys() == {"id", "last_modified", "title", "note"}
