@@ -283,3 +283,26 @@ def test_what_others_removed_after_it(app: App) -> None:
     assert (todo.priority, todo.tags, todo.address) == (0, [], None)
     assert session.plan().writes == ()
     assert app.stored()["x"].keys() == {"id", "last_modified", "title", "note"}
+
+
+@pytest.mark.parametrize("app", COMBINATIONS[:2], indirect=True)
+def test_a_creation_that_others_changed_is_deleted_here(app: App) -> None:
+    """A creation that is unknown, changed by others and deleted here is not forgotten silently."""
+    with FaultProxy(app.server.url) as proxy:
+        session = app.session(app.client(proxy.url, retry=HASTY))
+        todo = Todo(id="x", title="mine")
+        session.add(todo)
+        proxy.lose_answer(when=lambda request: request.method == "PUT")
+        proxy.drop(when=lambda request: request.method == "GET")
+        with pytest.raises(CommitError) as caught:
+            session.commit()
+        assert caught.value.result.unknown == (todo,)
+        app.raw.patch_record(id="x", data={"title": "theirs"})
+        session.delete(todo)
+        with pytest.raises(ConflictError) as conflicted:
+            session.commit()
+        (conflict,) = conflicted.value.result.conflicts
+        assert (conflict.record, conflict.kind) == (todo, "deleted by us")
+        assert app.stored()["x"]["title"] == "theirs"
+        assert session.commit(on_conflict="client_wins").deleted == (todo,)
+        assert app.stored() == {}
