@@ -41,6 +41,11 @@ class TestIfMatch:
         header = {"If-Match": spelling.format(wire.get(record).timestamp)}
         assert wire.put(record, {"data": {}}, header).status == 400
 
+    def test_zero_is_no_precondition(self, wire: Wire, record: str) -> None:
+        """P1: a timestamp of 0 is passed over."""
+        assert wire.put(record, {"data": {}}, {"If-Match": '"0"'}).status == 200
+        assert wire.put(record, {"data": {}}, {"If-Match": '"1"'}).status == 412
+
     def test_star_means_only_if_it_exists(self, wire: Wire, record: str) -> None:
         """P1: a star without quotes."""
         assert wire.put(record, {"data": {}}, {"If-Match": "*"}).status == 200
