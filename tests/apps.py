@@ -179,3 +179,6 @@ COMBINATIONS = (
     "awaiting on postgresql",
     "blocking on postgresql+history",
 )
+
+#: Two that have as little as possible in common, for what does not depend on the rest.
+APART = ("blocking on memory", "awaiting on postgresql+history")

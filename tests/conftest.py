@@ -70,11 +70,19 @@ def bucket() -> str:
     return f"b{uuid.uuid4().hex}"
 
 
-@pytest.fixture(params=COMBINATIONS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Have tests with an *app* run on each of `COMBINATIONS`, or on the `APPS` of their module."""
+    marks = metafunc.definition.iter_markers("parametrize")
+    if "app" in metafunc.fixturenames and not any(mark.args[0] == "app" for mark in marks):
+        chosen = getattr(metafunc.module, "APPS", COMBINATIONS)
+        metafunc.parametrize("app", chosen, indirect=True)
+
+
+@pytest.fixture
 def app(
     request: pytest.FixtureRequest, servers: Callable[[str], KintoServer], bucket: str
 ) -> Generator[App]:
-    """Give a program with a bucket of its own, as each of `COMBINATIONS`."""
+    """Give a program with a bucket of its own, of a kind such as ``awaiting on memory``."""
     waiting, _, kind = request.param.partition(" on ")
     server, awaiting = servers(kind), waiting == "awaiting"
     raw = Client(server_url=server.url, auth=server.auth, bucket=bucket, collection="todos")

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from apps import COMBINATIONS, App
+from apps import APART, COMBINATIONS, App
 from faults import FaultProxy
 from kinto_orm import BasicPatch, CommitError, JSONPatch, MergePatch, RetryPolicy, WholeDocument
 from kinto_orm.exceptions import BadRequest, InvalidRequest, OutcomeUnknown, RecordNotFound
 from session.models import Todo
+
+
+APPS = APART
 
 
 ADD: list[dict[str, Any]] = [{"op": "add", "path": "/data/tags/-", "value": "new"}]

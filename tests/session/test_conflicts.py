@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
-from apps import COMBINATIONS, App
+from apps import APART, COMBINATIONS, App
 from kinto_orm import Conflict, ConflictError, Embedded, Field, Record, embedded, field
 from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.session.events import listen, unlisten
 from kinto_orm.session.writing import MERGES
 from session.models import Address, Todo
+
+
+APPS = APART
 
 
 blocking = pytest.mark.parametrize("app", COMBINATIONS[:1], indirect=True)

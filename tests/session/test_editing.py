@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from apps import App
+from apps import APART, App
 from faults import FaultProxy
 from kinto_orm import (
     MISSING,
@@ -39,6 +39,9 @@ from kinto_orm import (
 from kinto_orm.exceptions import ConcurrentUseError, ConflictError, InvalidRequest
 from kinto_orm.session.progress import Progress
 from session.models import Address, Todo
+
+
+APPS = APART
 
 
 class Setting(Record, collection="todos", tag_field="kind"):

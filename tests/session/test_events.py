@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
-from apps import COMBINATIONS, App
+from apps import APART, COMBINATIONS, App
 from kinto_orm import CommitError, Conflict, Field, Record, field
 from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.session.events import listen, unlisten
 from kinto_orm.session.results import Fate
 from session.models import Todo
+
+
+APPS = APART
 
 
 awaiting = pytest.mark.parametrize("app", COMBINATIONS[1:2], indirect=True)

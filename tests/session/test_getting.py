@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apps import COMBINATIONS, App
+from apps import APART, COMBINATIONS, App
 from faults import FaultProxy
 from kinto_orm import (
     CollectionNotFound,
@@ -22,6 +22,9 @@ from kinto_orm import (
 )
 from kinto_orm.exceptions import InvalidRequest, TransportError
 from session.models import Todo
+
+
+APPS = APART
 
 
 on_one = pytest.mark.parametrize("app", COMBINATIONS[:1], indirect=True)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from apps import App
+from apps import APART, App
 from faults import FaultProxy
 from kinto_orm.session.progress import Progress
 from session.models import Todo
 from transport.drivers import QUICK
+
+
+APPS = APART
 
 
 class TestRequestCount:

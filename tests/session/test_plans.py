@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps import App
+from apps import APART, App
 from faults import FaultProxy
 from kinto_orm import (
     BasicPatch,
@@ -38,6 +38,9 @@ from kinto_orm.exceptions import InvalidRequest, ValidationError
 from kinto_orm.flow.json import same
 from session.models import Address, Todo
 from strategies import pairs
+
+
+APPS = APART
 
 
 class Config(Record, collection="todos", tag_field="kind"):

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
-from apps import COMBINATIONS, App
+from apps import APART, COMBINATIONS, App
 from faults import FaultProxy
 from kinto_orm import Conflict, Field, GuardedJSONPatch, Plan, Record, field
 from kinto_orm.exceptions import InvalidRequest, NotConfirmed, UnlockedWarning
 from kinto_orm.query.items import LOCK
 from kinto_orm.session.events import listen
 from session.models import Address, Todo
+
+
+APPS = APART
 
 
 some = pytest.mark.parametrize("app", COMBINATIONS[::2], indirect=True)

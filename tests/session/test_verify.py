@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
-from apps import COMBINATIONS, App
+from apps import APART, COMBINATIONS, App
 from faults import FaultProxy
 from kinto_orm import CommitError, RetryPolicy
 from kinto_orm.exceptions import NotConfirmed
 from kinto_orm.session.events import listen
 from kinto_orm.session.progress import Progress
 from session.models import Todo
+
+
+APPS = APART
 
 
 blocking = pytest.mark.parametrize("app", COMBINATIONS[:1], indirect=True)
