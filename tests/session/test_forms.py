@@ -26,7 +26,7 @@ from kinto_orm import (
 from kinto_orm.exceptions import CommitError, InvalidRequest
 from kinto_orm.flow.json import same
 from kinto_orm.session.changes import Change, Write, size_of
-from kinto_orm.session.forms import must_travel_alone, written
+from kinto_orm.session.forms import must_travel_alone, should_travel_alone, written
 from kinto_orm.session.identity import Key
 from session.models import Todo
 from strategies import pairs
@@ -154,7 +154,9 @@ class TestInABatch:
     def test_what_must_travel_alone(self) -> None:
         """Guards, and a key that is removed from a record of which the rest is not known."""
         keys = frozenset({"id", "a", "b"})
-        assert must_travel_alone(change_of({"a": 1}, {"a": 2}, patch=GuardedJSONPatch))
+        guarded = change_of({"a": 1}, {"a": 2}, patch=GuardedJSONPatch)
+        assert should_travel_alone(guarded)
+        assert not must_travel_alone(guarded)  # A lock is better than guards.
         assert must_travel_alone(change_of({"a": 1}, {}, keys=keys))
         assert not must_travel_alone(change_of({"a": 1}, {"a": {"b": 1}}, keys=keys))
         assert not must_travel_alone(change_of({"a": 1}, {}))
