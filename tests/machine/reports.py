@@ -93,8 +93,8 @@ def _check_conflict(conflict: Any, intent: Intent, remote: Document | None, worl
     for path in fields:
         assert any(_overlap(path, other) for other, _ in clashes), (path, clashes)
     for path, is_certain in clashes:
-        found = any(_overlap(path, other) for other in fields)
-        assert found or not is_certain, (path, fields)
+        is_named = any(_overlap(path, other) for other in fields)
+        assert is_named or not is_certain, (path, fields)
 
 
 def _clashes(
