@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -89,7 +91,7 @@ def _check_conflict(conflict: Any, intent: Intent, remote: Document | None, worl
     if remote is None or intent.target is None:
         return
     clashes = list(_clashes(intent.base or {}, intent.target, remote, ()))
-    fields = [tuple(path.split(".")) for path in conflict.fields]
+    fields = [tuple(re.split(r"[.[]", path)) for path in conflict.fields]  # stops[0].city
     for path in fields:
         assert any(_overlap(path, other) for other, _ in clashes), (path, clashes)
     for path, is_certain in clashes:
