@@ -46,7 +46,8 @@ class SetField:
 
     def fits(self, twin: Twin) -> bool:
         """Tell whether there is such a field."""
-        return self.name in twin.kind.rules and (self.name in twin.values or self.value is not None)
+        is_loaded = twin.part is None or self.name in twin.part
+        return self.name in twin.kind.rules and (is_loaded or self.value is not None)
 
     def make(self, twin: Twin) -> None:
         """Make it."""

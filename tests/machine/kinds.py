@@ -120,11 +120,6 @@ def equal(one: Any, other: Any) -> bool:
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
-def meaning(name: str, value: Any) -> Any:
-    """Return what a field is compared by."""
-    return datetime.fromisoformat(value).timestamp() if name == "due" and value else value
-
-
 def python(name: str, value: Any) -> Any:
     """Return the value of a field that *value* is the JSON of."""
     if name == "due" and value is not None:
@@ -137,7 +132,11 @@ def python(name: str, value: Any) -> Any:
 
 
 def written(name: str, value: Any) -> Any:
-    """Return the JSON of a field that is given the value which *value* is the JSON of."""
+    """
+    Return the JSON of a field that is given the value which *value* is the JSON of.
+
+    Moments are the same if their offsets are, too.
+    """
     if name == "due" and value is not None:
         return datetime.fromisoformat(value).isoformat()
     return deepcopy(value)

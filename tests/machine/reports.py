@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from .world import World
 
 
 _FATES = ("created", "updated", "deleted", "unchanged", "not_sent")
+_MISSING = "<missing>"
 _METHODS = {"create": ("PUT",), "update": ("PATCH", "PUT"), "delete": ("DELETE",)}
 
 
@@ -88,22 +91,31 @@ def _check_conflict(conflict: Any, intent: Intent, remote: Document | None, worl
     if remote is None or intent.target is None:
         return
     clashes = list(_clashes(intent.base or {}, intent.target, remote, ()))
-    fields = [tuple(path.split(".")) for path in conflict.fields]
-    for some, others in ((fields, clashes), (clashes, fields)):
-        for path in some:
-            assert any(_overlap(path, other) for other in others), (conflict.fields, clashes)
+    fields = [tuple(re.split(r"[.[]", path)) for path in conflict.fields]  # stops[0].city
+    for path in fields:
+        assert any(_overlap(path, other) for other, _ in clashes), (path, clashes)
+    for path, is_certain in clashes:
+        is_named = any(_overlap(path, other) for other in fields)
+        assert is_named or not is_certain, (path, fields)
 
 
-def _clashes(base: Any, local: Any, remote: Any, path: tuple[str, ...]) -> Iterator[Any]:
-    """Give the paths at which three documents have three values."""
+def _clashes(
+    base: Any, local: Any, remote: Any, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """
+    Give the paths at which three documents have three values, as deep as objects go.
+
+    Two lists may yet have changed in different items: then it is not certain that they clash.
+    """
     if equal(base, local) or equal(base, remote) or equal(local, remote):
         return
-    if all(isinstance(each, dict) for each in (base, local, remote)):
-        for key in base.keys() | local.keys() | remote.keys():
-            one, two, three = (each.get(key, "<missing>") for each in (base, local, remote))
-            yield from _clashes(one, two, three, (*path, key))
+    if isinstance(local, dict) and isinstance(remote, dict):
+        before = base if isinstance(base, dict) else {}
+        for key in before.keys() | local.keys() | remote.keys():
+            one, two, three = (each.get(key, _MISSING) for each in (before, local, remote))
+            yield from _clashes(one, two, three, (*path, key or '""'))
     else:
-        yield path
+        yield path, not (isinstance(local, list) and isinstance(remote, list))
 
 
 def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:

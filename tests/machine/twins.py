@@ -14,7 +14,7 @@ from attrs import define, field
 
 from kinto_orm import Permissions, Record
 
-from .kinds import Document, Kind, equal, kind_of, meaning, python, written
+from .kinds import Document, Kind, equal, kind_of, python, written
 from .world import Key, Lists, Stored
 
 
@@ -77,7 +77,7 @@ class Twin:
                 if value is not None or rule.null:
                     document[name] = deepcopy(value)
             elif value is not None or rule.null or before[name] is None:
-                is_same = equal(meaning(name, before[name]), meaning(name, value))
+                is_same = equal(written(name, before[name]), written(name, value))
                 document[name] = deepcopy(before[name] if is_same else value)
         return document
 
