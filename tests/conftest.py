@@ -73,8 +73,8 @@ def bucket() -> str:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Have tests with an *app* run on each of `COMBINATIONS`, or on the `APPS` of their module."""
     marks = metafunc.definition.iter_markers("parametrize")
-    if "app" in metafunc.fixturenames and not any(mark.args[0] == "app" for mark in marks):
-        chosen = getattr(metafunc.module, "APPS", COMBINATIONS)
+    chosen = getattr(metafunc.module, "APPS", COMBINATIONS)
+    if chosen and "app" in metafunc.fixturenames and not any(m.args[0] == "app" for m in marks):
         metafunc.parametrize("app", chosen, indirect=True)
 
 
@@ -82,7 +82,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def app(
     request: pytest.FixtureRequest, servers: Callable[[str], KintoServer], bucket: str
 ) -> Generator[App]:
-    """Give a program with a bucket of its own, of a kind such as ``awaiting on memory``."""
+    """Give a program with a bucket of its own, as each of `COMBINATIONS`, or as its module says."""
     waiting, _, kind = request.param.partition(" on ")
     server, awaiting = servers(kind), waiting == "awaiting"
     raw = Client(server_url=server.url, auth=server.auth, bucket=bucket, collection="todos")

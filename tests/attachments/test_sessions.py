@@ -42,6 +42,10 @@ class Plain(Record, collection="models"):
     name: Field[str]
 
 
+#: The fixture says so itself.
+APPS = None
+
+
 @pytest.fixture(params=COMBINATIONS)
 def app(
     request: pytest.FixtureRequest, keepers: Callable[[str], Keeper], bucket: str

@@ -63,6 +63,10 @@ def validating() -> Generator[Callable[[str], KintoServer]]:
         yield start
 
 
+#: The fixture says so itself.
+APPS = None
+
+
 @pytest.fixture(params=COMBINATIONS)
 def app(
     request: pytest.FixtureRequest, validating: Callable[[str], KintoServer], bucket: str
