@@ -7,13 +7,19 @@ This is another way to see it than a merge: the paths that each side changed, an
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from runs.documents import GONE, Document, alike, at, bare, leaves
 from runs.witness import State
 
 
 Path: TypeAlias = tuple[str, ...]
+
+#: What a copy may have of its class, and what was there before it has not.
+_DEFAULTS: Final = (None, False, 0, [])
+
+#: What titles begin with that a handler gives while a commit is under way.
+LATE: Final = "late #"
 
 #: What a side changed: at each path, what is there.
 Changes: TypeAlias = dict[Path, Any]
@@ -79,6 +85,8 @@ def not_joined(
         for path, value in mine.items():
             if mine is ours and path in defaults:
                 continue
+            if mine is others and str(value).startswith(LATE):
+                continue  # Only the session gives such titles: it is its own, and came late.
             there, opposite = at(found, path), overlaps(path, other)
             if opposite and policy not in (wins, "merge"):
                 continue
@@ -88,7 +96,9 @@ def not_joined(
                 new = [each for each in value if not _has(before, each)]
                 if not all(_has(held, each) for each in new):
                     yield f"{whose} of {'.'.join(path)} is {value!r}, and there is {there!r}"
-            elif not alike(there, value):
+            elif base or there is not GONE or value not in _DEFAULTS:
+                if alike(there, value):
+                    continue
                 yield f"{whose} of {'.'.join(path)} is {value!r}, and there is {there!r}"
     for path, value in leaves(base, found):
         if not overlaps(path, ours) and not overlaps(path, others):

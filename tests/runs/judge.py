@@ -165,6 +165,8 @@ class Case:
             late = [each for each in self.witness.since(ident, self.ended) if each.writer == "ours"]
             if late and named[0] in ("unknown", "conflicts"):
                 continue
+            if ident in self.blinds and self.blinds[ident].kind != "JSONPatch":
+                continue  # Without a precondition, a first try that is late does the same again.
             if late and (ident in self.blinds or not self._is_apart(ident)):
                 yield f"{ident} is {named[0]}, but was written after that"
 
@@ -295,6 +297,8 @@ class Case:
                 yield "nobody had changed it"
             return
         target = wish.whole if wish.base is None and wish.whole else wish.target
+        if wish.read is not None:
+            return  # To merge it, what it permits must be read, which may have failed.
         if not clash(changes(wish.base, target), others):
             yield f"it could be merged: {apart(state.document, target)}"
 
@@ -441,6 +445,8 @@ def lost(
 
 def _excused(wish: Wish | None, said: Document, policy: str) -> Iterator[str]:
     """Give the keys that may be otherwise than others *said*: see `runs.joining` for these."""
+    if policy == "document":
+        yield "title"  # Which the function decides, whoever changed what.
     for key in wish.touched if wish is not None and policy != "raise" else ():
         if policy in ("client_wins", "document") or isinstance(said.get(key), (list, dict)):
             yield key

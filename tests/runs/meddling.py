@@ -11,6 +11,7 @@ from attrs import define
 from kinto_orm import CommitResult, Record
 from kinto_orm.session.events import listen
 from runs.documents import key_of
+from runs.joining import LATE
 from runs.judge import Wish, fates_of
 
 
@@ -51,7 +52,7 @@ class Meddling:
         if wish is None or wish.target is None:
             return
         self._count += 1
-        wish.record.title = wish.late = f"late #{self._count}"
+        wish.record.title = wish.late = f"{LATE}{self._count}"
 
     def lies(self, session: Any, result: CommitResult | None) -> Iterator[str]:
         """Give the edits that are not there after a commit; the others are wanted now."""
