@@ -16,7 +16,7 @@ from runs.witness import State
 Path: TypeAlias = tuple[str, ...]
 
 #: What a copy may have of its class, and what was there before it has not.
-_DEFAULTS: Final = (None, False, 0, [])
+_DEFAULTS: Final[tuple[Any, ...]] = (None, False, 0, [])
 
 #: What titles begin with that a handler gives while a commit is under way.
 LATE: Final = "late #"
