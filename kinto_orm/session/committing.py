@@ -203,8 +203,8 @@ class Committing(Applying):
             elif any(each is not None for each in found):  # Somebody else's: these came too late.
                 version = None if sight is None else sight.version
                 if not entry.wanted and entry.loaded is None and version is not None:
-                    # It may have come, and others changed it since: its deletion meets that.  (Kinto takes
-                    # a version of 0 for none.)
+                    # It may have come, and others changed it since: its deletion meets that.  (A
+                    # version of 0 would be passed over, see docs/protocol.md, P1.)
                     entry.loaded = {**(entry.sent[-1].change.target or {}), "last_modified": 1}
                 entry.sent = [each for each in entry.sent if each.change.version == version]
 
