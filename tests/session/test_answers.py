@@ -7,9 +7,12 @@ from typing import Any
 import attrs
 import pytest
 
-from apps import App
+from apps import APART, App
 from faults import FaultProxy
 from kinto_orm import Embedded, EmbeddedRecord, Field, Record, embedded, field
+
+
+APPS = APART
 
 
 #: A float that Kinto keeps as another one, like a tenth of those with so many digits.

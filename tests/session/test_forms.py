@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps import App
+from apps import APART, App
 from kinto_orm import (
     BasicPatch,
     Everyone,
@@ -30,6 +30,9 @@ from kinto_orm.session.forms import must_travel_alone, should_travel_alone, writ
 from kinto_orm.session.identity import Key
 from session.models import Todo
 from strategies import pairs
+
+
+APPS = APART
 
 
 KINDS = [MergePatch, JSONPatch, GuardedJSONPatch, BasicPatch, WholeDocument]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from apps import COMBINATIONS, App
+from apps import APART, COMBINATIONS, App
 from faults import FaultProxy, HttpRequest
 from kinto_orm import (
     CommitError,
@@ -24,6 +24,9 @@ from kinto_orm import (
 from kinto_orm.exceptions import InvalidRequest, ResponseError, Unauthorized
 from server.collisions import rival
 from session.models import Todo
+
+
+APPS = APART
 
 
 on_memory = pytest.mark.parametrize("app", COMBINATIONS[:2], indirect=True)

@@ -14,11 +14,14 @@ import pytest
 
 from attrs import define
 
-from apps import COMBINATIONS, App
+from apps import APART, COMBINATIONS, App
 from faults import FaultProxy, HttpRequest
 from kinto_orm import RetryPolicy
 from server.collisions import collide
 from session.models import Todo
+
+
+APPS = APART
 
 
 on_postgresql = pytest.mark.parametrize("app", COMBINATIONS[2:], indirect=True)

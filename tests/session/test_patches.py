@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kinto.core.utils import recursive_update_dict
 
-from apps import App
+from apps import APART, App
 from kinto_orm import BasicPatch, GuardedJSONPatch, JSONPatch, MergePatch, Record, WholeDocument
 from kinto_orm.exceptions import BadRequest, InvalidRequest
 from kinto_orm.flow.json import hashable, same
@@ -24,6 +24,9 @@ from kinto_orm.session.patches import attributes, merge_patch
 from kinto_orm.session.snapshots import changed_paths
 from kinto_orm.session.subsequences import aligned
 from strategies import pairs, values
+
+
+APPS = APART
 
 
 def merged(base: Any, patch: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apps import COMBINATIONS, App
+from apps import APART, COMBINATIONS, App
 from faults import FaultProxy
 from kinto_orm import (
     BasicPatch,
@@ -26,6 +26,9 @@ from kinto_orm.exceptions import InvalidRequest
 from machine.kinds import Place
 
 from .models import Todo
+
+
+APPS = APART
 
 
 ANN = User("account:ann")
