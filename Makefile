@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-JOBS   ?= auto
+# Workers wait for servers: four keep two cores busy.
+JOBS   ?= 4
 RUNS   ?= 200
 SEED   ?= 1
 
