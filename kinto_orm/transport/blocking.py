@@ -8,14 +8,12 @@ import time
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from http.cookiejar import DefaultCookiePolicy
 from threading import Thread
-from typing import Any, Final
+from typing import Any
 
 import requests
 
 from attrs import define, field
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 
 from kinto_orm.exceptions import AnswerLost, NotSent, TransportError
@@ -24,14 +22,12 @@ from kinto_orm.transport.auth import Credentials, signer
 from kinto_orm.transport.files import Sink
 from kinto_orm.transport.forms import opened
 from kinto_orm.transport.journal import Exchange
+from kinto_orm.transport.plain import PlainSession
 from kinto_orm.transport.secrets import concealed
 from kinto_orm.transport.wire import Outgoing, Server, Timeout, incoming, refuse_unsendable
 
 
 logger: logging.Logger = logging.getLogger(__name__)
-
-#: How many connections are kept.
-_CONNECTIONS: Final = 64
 
 
 @define(eq=False)
@@ -61,7 +57,7 @@ class Blocking:
     @_http.default
     def _opened(self) -> requests.Session:
         if self.session is None:
-            return _new_session()
+            return PlainSession()
         if not isinstance(self.session, requests.Session):
             msg = f"session must be an HTTPSession, or a session of requests, not {self.session!r}"
             raise TypeError(msg)
@@ -175,15 +171,6 @@ def _prepared(
         return session.prepare_request(made)
     except requests.RequestException as error:
         raise _translated(request, error) from error
-
-
-def _new_session() -> requests.Session:
-    """Return a session without memory, for as many threads as are usual."""
-    session = requests.Session()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
-    return session
 
 
 def _saved(reply: requests.Response, request: Request) -> dict[str, Any]:
