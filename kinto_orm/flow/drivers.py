@@ -20,7 +20,7 @@ import inspect
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import closing
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from kinto_orm.flow.messages import Page, Program, Request, Step, Stream
@@ -321,9 +321,15 @@ def _raise_inside(program: Generator[S, Any, Any], error: BaseException) -> S:
 
 def _signed(call: Any, flow: Callable[..., Any], gives: str) -> Any:
     """Give *call* the signature of *flow*, but returning what a caller gets."""
-    signature = inspect.signature(flow)
+    signature = _signature(flow)
     _, _, item = str(signature.return_annotation).partition("[")
     returns = gives.format(item.removesuffix("]"))
     call.__signature__ = signature.replace(return_annotation=returns)
     call.__annotations__ = {**flow.__annotations__, "return": returns}
     return call
+
+
+@cache
+def _signature(flow: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of *flow*, which is the same on each kind of driver."""
+    return inspect.signature(flow)
