@@ -110,8 +110,14 @@ class TestLaws:
     @slow
     @given(cases())
     def test_what_was_loaded_is_certain(self, case: Case) -> None:
-        """A record that was just loaded is told to be clean at once, whatever its fields are."""
-        assert is_certain(case.model.from_document(case.document))
+        """
+        A record that was just loaded is told to be clean at once, whatever its fields are.
+
+        Of a whole number that is written as a float, nobody promises that.
+        """
+        record = case.model.from_document(case.document)
+        assert is_clean(record)
+        assert is_certain(record) or _has_whole_floats(case.document)
 
     @slow
     @given(cases())
