@@ -22,7 +22,7 @@ from kinto_orm.transport.auth import Credentials, signer
 from kinto_orm.transport.files import Sink
 from kinto_orm.transport.forms import opened
 from kinto_orm.transport.journal import Exchange
-from kinto_orm.transport.plain import PlainSession
+from kinto_orm.transport.plain import PlainSession, nobody
 from kinto_orm.transport.secrets import concealed
 from kinto_orm.transport.wire import Outgoing, Server, Timeout, incoming, refuse_unsendable
 
@@ -166,7 +166,7 @@ def _prepared(
     session: requests.Session, request: Request, out: Outgoing, data: Any
 ) -> requests.PreparedRequest:
     """Return what is to be sent, not signed yet."""
-    made = requests.Request(out.method, out.url, out.headers, data=data, auth=_nobody)
+    made = requests.Request(out.method, out.url, out.headers, data=data, auth=nobody)
     try:
         return session.prepare_request(made)
     except requests.RequestException as error:
@@ -182,11 +182,6 @@ def _saved(reply: requests.Response, request: Request) -> dict[str, Any]:
             if sink.is_too_long:
                 break
     return sink.seen
-
-
-def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Sign a request as nobody's."""
-    return request
 
 
 def _without_credentials(session: requests.Session) -> requests.Session:

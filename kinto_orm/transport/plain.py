@@ -4,7 +4,8 @@ A session of *requests* that has nothing of its own to add.
 What a session adds to a request (cookies, hooks, parameters, credentials) it merges anew each
 time, and it looks through the whole environment for proxies.  That takes as long as the request
 itself.  Nobody sets any of it on a session that only a client of ours has, so there it is left
-out, and what the environment says is looked up again only when that has changed.
+out, and what the environment says is looked up again only when that has changed.  A request that
+has something of the kind itself is prepared as any session does it.
 
 A session that a user gives does all of it, as always.
 """
@@ -28,7 +29,8 @@ from requests.cookies import RequestsCookieJar
 #: How many connections are kept.
 _CONNECTIONS: Final = 64
 
-#: Where the environment says which way requests go, and whom they trust.
+#: Where the environment says which way requests go, and whom they trust.  Of a name in mixed case,
+#: such as ``Http_Proxy``, only what it is at the first request counts.
 _VARIABLES: Final = (
     *(f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")),
     *(f"{scheme}_PROXY" for scheme in ("HTTP", "HTTPS", "ALL", "NO")),
@@ -52,7 +54,9 @@ class PlainSession(requests.Session):
         self._ways: dict[tuple[Any, ...], Any] = {}
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
-        """Return *request* with the headers of the session, not signed."""
+        """Return *request* with the headers of the session; signed, if it says by whom."""
+        if not _is_bare(request):
+            return super().prepare_request(request)
         made, url = requests.PreparedRequest(), str(request.url)
         made.method = request.method
         if (tidy := _TIDY.fullmatch(url)) is not None and _is_kept(tidy[1]):
@@ -78,6 +82,22 @@ class PlainSession(requests.Session):
             way = super().merge_environment_settings(url, proxies, stream, verify, cert)
             self._ways = {key: way}
         return way
+
+
+def nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Sign *request* as nobody's: with None, requests would look for a `.netrc`."""
+    return request
+
+
+def _is_bare(request: requests.Request) -> bool:
+    """Tell whether *request* has headers and a body of bytes, and nothing to be merged."""
+    return request.auth is nobody and not (
+        request.params
+        or request.cookies
+        or request.files
+        or request.json is not None
+        or any(request.hooks.values())
+    )
 
 
 @lru_cache

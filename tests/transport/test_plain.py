@@ -13,7 +13,7 @@ from requests.auth import HTTPDigestAuth
 
 from faults import FaultProxy
 from kinto_orm import Client
-from kinto_orm.transport.plain import PlainSession
+from kinto_orm.transport.plain import PlainSession, nobody
 
 
 ROOTS = ["http://127.0.0.1:8888/v1", "https://Example.ORG:443/v1", "http://bücher.example/v1"]
@@ -39,13 +39,34 @@ class TestPrepareRequest:
     def test_is_that_of_any_session(self, root: str, path: str, body: bytes | None) -> None:
         """URL, headers and body are those that a session of requests would send."""
         headers = {"accept-ENCODING": "identity", "User-Agent": "me", "If-Match": '"5"'}
-        made = requests.Request("PUT", root + path, headers, data=body, auth=lambda each: each)
+        made = requests.Request("PUT", root + path, headers, data=body, auth=nobody)
         usual, own = requests.Session().prepare_request(made), PlainSession().prepare_request(made)
         assert own.url == usual.url
         assert own.body == usual.body
         own.prepare_content_length(own.body)
         usual.prepare_content_length(usual.body)
         assert own.headers == usual.headers
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"auth": ("ann", "secret")},
+            {"auth": nobody, "params": {"a": "b"}},
+            {"auth": nobody, "cookies": {"a": "b"}},
+            {"auth": nobody, "json": {}},
+            {"auth": nobody, "files": {"a": b"b"}},
+            {"auth": nobody, "hooks": {"response": print}},
+        ],
+    )
+    def test_passes_over_nothing(self, more: dict[str, Any]) -> None:
+        """What a request has itself is prepared as any session prepares it."""
+        made = requests.Request("POST", "http://127.0.0.1:8888/v1/batch", **more)
+        usual, own = requests.Session().prepare_request(made), PlainSession().prepare_request(made)
+        assert own.url == usual.url
+        assert own.hooks == usual.hooks
+        assert (own.body is None) is (usual.body is None)
+        assert own.headers.keys() == usual.headers.keys()
+        assert own.headers.get("Authorization") == usual.headers.get("Authorization")
 
     @pytest.mark.parametrize(
         ("url", "headers"),
@@ -58,7 +79,7 @@ class TestPrepareRequest:
     )
     def test_refuses_the_same(self, url: str, headers: dict[str, str]) -> None:
         """What no session of requests sends, it does not either."""
-        made = requests.Request("GET", url, headers, auth=lambda each: each)
+        made = requests.Request("GET", url, headers, auth=nobody)
         assert refused(PlainSession(), made) is refused(requests.Session(), made) is not None
 
     def test_can_be_signed_with_an_answer(self, proxy: FaultProxy) -> None:
