@@ -235,10 +235,19 @@ def _registry(application: Any) -> Any:
 
 
 def _silence_kinto() -> None:
-    """Have Kinto not complain, at each ``GET /``, that no file configures it."""
-    logging.getLogger("kinto.config").addFilter(
-        lambda entry: "config file" not in entry.getMessage()
-    )
+    """Have Kinto not complain of what is meant to be so: no file configures it, requests wait."""
+    logging.getLogger("kinto.config").addFilter(_is_not_about_files)
+    logging.getLogger("waitress.queue").addFilter(_is_not_about_waiting)
+
+
+def _is_not_about_files(entry: logging.LogRecord) -> bool:
+    """Tell whether *entry* is not the one that Kinto logs at each ``GET /``."""
+    return "config file" not in entry.getMessage()
+
+
+def _is_not_about_waiting(entry: logging.LogRecord) -> bool:
+    """Tell whether *entry* is not the one that more requests came than there are threads."""
+    return "queue depth" not in entry.getMessage()
 
 
 def _require(*names: str) -> None:

@@ -145,6 +145,13 @@ class TestStarting:
             found = pool.map(lambda _: client.server_info(), range(4))
             assert [each["project_name"] for each in found] == ["kinto"] * 4
 
+    def test_few_threads(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Requests that must wait are served, and nothing is said of it."""
+        with KintoServer(threads=1) as server, ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda _: info(server), range(40)))
+        assert [each["project_name"] for each in found] == ["kinto"] * 40
+        assert caplog.records == []
+
 
 class TestStopped:
     def test_url(self) -> None:
