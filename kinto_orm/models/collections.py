@@ -14,7 +14,8 @@ from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.models.binding import unbound
 from kinto_orm.models.conditions import Order
 from kinto_orm.models.fields import Field
-from kinto_orm.models.layout import SYSTEM, base_of_kinds, layout_of
+from kinto_orm.models.kinds import base_of_kinds
+from kinto_orm.models.layout import SYSTEM, layout_of
 from kinto_orm.models.records import Record
 from kinto_orm.models.types import is_composite, members_of, models_in, origin_of, plain
 

@@ -1,8 +1,8 @@
 """
 How a class is kept in documents, worked out once for each class.
 
-*Loading* runs one function that cattrs compiles for the class.  A record keeps the document that
-it was loaded from, untouched.
+*Loading* runs one function that is compiled for the class (see `building`); what that does not
+take, the one that cattrs compiles.  A record keeps the document that it was loaded from, untouched.
 
 *Dumping* gives the document that a record stands for: the one it was loaded from, but for what
 the user changed.  So a key that the class does not declare stays; a key that was missing stays
@@ -13,8 +13,6 @@ changes deep inside lists and dictionaries count as any other.
 """
 
 from __future__ import annotations
-
-import inspect
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, get_args
@@ -28,10 +26,11 @@ from cattrs.gen import make_dict_structure_fn_from_attrs, override
 from kinto_orm.exceptions import InvalidRequest, UnsendableValue, ValidationError
 from kinto_orm.flow.json import copied, same
 from kinto_orm.flow.messages import Document
-from kinto_orm.models.binding import like, unbound
+from kinto_orm.models.building import Build, Building, is_plain
 from kinto_orm.models.clean import Comparison
 from kinto_orm.models.diagnosis import diagnosed
 from kinto_orm.models.faults import Fault, Faulty, Unfit, faults_of
+from kinto_orm.models.kinds import kind_of
 from kinto_orm.models.specs import Spec, key_of, spec_of
 from kinto_orm.models.types import (
     Part,
@@ -98,7 +97,8 @@ class Layout:
             for spec, attribute in zip(self.specs, attributes, strict=True)
             if spec.read_only and not attribute.init
         )
-        self._built = self._compiled(attributes)
+        self._is_plain = is_plain(model)
+        self._structure = self._structured(attributes)
         self.comparison: Comparison = Comparison(model, self.specs, self.keys)
         #: Keys that the constructor wants and a document may lack: None is among the values.
         self.optional: frozenset[str] = frozenset(
@@ -118,6 +118,8 @@ class Layout:
             if isinstance(spec.default, attrs.Factory)  # type: ignore[arg-type]
             or (spec.default is not NOTHING and attribute.converter is not None)
         )
+        #: Makes a record, or fails; the error does not say what is wrong.
+        self.build: Build = self._built() if self._is_plain else self._loaded
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -147,8 +149,8 @@ class Layout:
             msg = f"{self.model.__name__}: {self.model._tag_field!r} is the tag, not a field"
             raise TypeError(msg)
 
-    def _compiled(self, attributes: list[attrs.Attribute[Any]]) -> Callable[..., Any]:
-        """Return the function that makes a record of a document."""
+    def _structured(self, attributes: list[attrs.Attribute[Any]]) -> Callable[..., Any]:
+        """Return the function of cattrs that makes a record of a document."""
         late = {spec.name for spec in self._late}
         overrides = {
             each.name: override(rename=key_of(each), omit=True if each.name in late else None)
@@ -170,14 +172,34 @@ class Layout:
             **overrides,  # type: ignore[arg-type]
         )
 
+    def _built(self) -> Build:
+        """Return the function of our own that makes a record of a document, of a plain class."""
+        return Building(
+            self.model,
+            self.specs,
+            optional=self.optional,
+            shared=self._shared,
+            undeclared=self.undeclared,
+            build_of=lambda kind: layout_of(kind).build,
+        ).written()
+
     # -- Loading -------------------------------------------------------------------------------
 
     def load(self, document: Any) -> Any:
         """Return the record, or embedded record, that *document* stands for."""
+        if self._is_plain:
+            try:
+                return self.build(document)
+            except Exception:  # noqa: BLE001, S110 (the long way says what is wrong)
+                pass
+        return self._loaded(document)
+
+    def _loaded(self, document: Any) -> Any:
+        """Return the same, whatever the class is; say what is wrong with what does not fit."""
         if not isinstance(document, dict):
             raise Unfit("an object", document)
         try:
-            record = self._built(self._prepared(document), self.model)
+            record = self._structure(self._prepared(document), self.model)
             for spec in self._late:
                 if spec.key in document:
                     record.__dict__[spec.name] = spec.load(copied(document[spec.key]))
@@ -343,39 +365,9 @@ def unfit(model: type[Model], document: Any, faults: Iterable[Fault]) -> Validat
     return ValidationError(f"{model.__name__} {ident!r} does not fit its class: {listed}", faults)
 
 
-def base_of_kinds(model: type[Any]) -> type[Any]:
-    """Return the class that has all kinds of record of a collection, of which *model* is one."""
-    origin = unbound(model)
-    base = next((base for base in origin.__mro__ if base.__dict__.get("_tags")), origin)
-    return like(base, model)
-
-
 def load_inside(kind: Any, document: Any) -> Any:
     """Return what *document*, inside another, stands for; raise what `faults_of` understands."""
     if not kind._tags and (layout := kind.__dict__.get("_layout")) is not None:
         loaded: Any = layout.load(document)  # As most are.
         return loaded
     return layout_of(kind_of(kind, document)).load(document)
-
-
-def kind_of(kind: Any, document: Any) -> Any:
-    """
-    Return the class that *document* is of: *kind*, or the subclass that its tag names.
-
-    A tag that no class has stands for the base of all kinds.
-    """
-    model = model_of(kind)
-    assert model is not None
-    if (origin := unbound(model)) is not model:
-        return like(kind_of(origin, document), model)
-    if not model._tags or not isinstance(document, dict):
-        return kind
-    tag = document.get(model._tag_field)
-    found = model._tags.get(tag) if isinstance(tag, str) else None
-    if found is not None and issubclass(found, model):
-        return kind if found is model else found
-    known = [each for each, named in model._tags.items() if issubclass(named, model)]
-    is_base = found is None and "_tags" in model.__dict__ and not inspect.isabstract(model)
-    if is_base or (found is None and not known):
-        return kind
-    raise Faulty(faults_of(Unfit(" or ".join(map(repr, known)), tag), model._tag_field))

@@ -21,7 +21,8 @@ from kinto_orm.flow.messages import Document
 from kinto_orm.models.adopting import adopt_system
 from kinto_orm.models.diagnosis import converted
 from kinto_orm.models.faults import MISSING, Fault, faults_of
-from kinto_orm.models.layout import Layout, kind_of, layout_of, unfit
+from kinto_orm.models.kinds import kind_of
+from kinto_orm.models.layout import Layout, layout_of, unfit
 from kinto_orm.models.specs import Spec
 from kinto_orm.models.types import called
 

@@ -17,7 +17,8 @@ from kinto_orm.models.converters import converter as new_converter
 from kinto_orm.models.converters import know_models
 from kinto_orm.models.declaring import become_attrs, declared_where, tagged
 from kinto_orm.models.fields import Field, embedded, field
-from kinto_orm.models.layout import kind_of, layout_of, load, load_inside
+from kinto_orm.models.kinds import kind_of
+from kinto_orm.models.layout import layout_of, load, load_inside
 from kinto_orm.models.links import link
 from kinto_orm.models.locations import not_loaded
 from kinto_orm.models.naming import Rename, convention
@@ -42,6 +43,8 @@ class Model:
 
     #: Whether it has an id; `Record` and `EmbeddedRecord` say so.
     _is_record: ClassVar[bool]
+    #: Whether the class itself says how it is made of values.
+    _has_own_init: ClassVar[bool] = False
     _converter: ClassVar[cattrs.Converter] = new_converter()
     _tag: ClassVar[str | None] = None
     _tag_field: ClassVar[str] = ""

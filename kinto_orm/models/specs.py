@@ -141,7 +141,8 @@ def spec_of(model: type[Any], attribute: attrs.Attribute[Any]) -> Spec:
     """
     kind, converter, options = attribute.type, model._converter, options_of(attribute)
     try:
-        structure = converter.get_structure_hook(kind)
+        # Not from the cache, to which A | B and B | A are one.
+        structure = converter.get_structure_hook(kind, cache_result=False)
         dump = converter.unstructure if kind is Any else converter.get_unstructure_hook(kind)
         form = form_of(kind, converter)
     except (StructureHandlerNotFoundError, TypeError, NameError) as error:

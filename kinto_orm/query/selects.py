@@ -12,7 +12,8 @@ from kinto_orm.exceptions import InvalidRequest, UnsupportedQuery
 from kinto_orm.models.binding import unbound
 from kinto_orm.models.conditions import Condition, Order
 from kinto_orm.models.fields import Field
-from kinto_orm.models.layout import base_of_kinds, layout_of
+from kinto_orm.models.kinds import base_of_kinds
+from kinto_orm.models.layout import layout_of
 from kinto_orm.models.records import Record
 from kinto_orm.query.encoding import distinct, encoded, is_hopeless, sorting
 from kinto_orm.transport.params import listed

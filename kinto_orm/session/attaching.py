@@ -17,7 +17,8 @@ from kinto_orm.client.endpoints.attachments import AttachmentEndpoints
 from kinto_orm.exceptions import Conflict, InvalidRequest
 from kinto_orm.flow import Document, Program, operation
 from kinto_orm.flow.json import same
-from kinto_orm.models.layout import base_of_kinds, layout_of, load
+from kinto_orm.models.kinds import base_of_kinds
+from kinto_orm.models.layout import layout_of, load
 from kinto_orm.models.records import Record
 from kinto_orm.session.bulk import Bulk
 from kinto_orm.session.identity import Entry

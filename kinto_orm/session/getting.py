@@ -16,7 +16,8 @@ from kinto_orm.client.endpoints.server import BATCH_LIMIT
 from kinto_orm.exceptions import InvalidRequest, KintoException, RecordNotFound, TransportError
 from kinto_orm.flow import Program, operation
 from kinto_orm.models.binding import unbound
-from kinto_orm.models.layout import base_of_kinds, load
+from kinto_orm.models.kinds import base_of_kinds
+from kinto_orm.models.layout import load
 from kinto_orm.models.parts import part_of
 from kinto_orm.models.permissions import adopt_permissions
 from kinto_orm.models.records import Record

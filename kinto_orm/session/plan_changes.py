@@ -15,7 +15,8 @@ from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow.json import copied, same
 from kinto_orm.flow.messages import Document, Request
 from kinto_orm.models.binding import like, unbound
-from kinto_orm.models.layout import kind_of, layout_of, load
+from kinto_orm.models.kinds import kind_of
+from kinto_orm.models.layout import layout_of, load
 from kinto_orm.models.parts import PART, keys_of, load_part, stand_in
 from kinto_orm.models.permissions import Permissions
 from kinto_orm.models.records import Record

@@ -10,7 +10,8 @@ from kinto_orm.exceptions import Conflict, ConflictError, InvalidRequest
 from kinto_orm.flow import Program, Sleep
 from kinto_orm.flow.batching import PATIENCE
 from kinto_orm.flow.messages import Call
-from kinto_orm.models.layout import base_of_kinds, load
+from kinto_orm.models.kinds import base_of_kinds
+from kinto_orm.models.layout import load
 from kinto_orm.session.committing import Committing
 from kinto_orm.session.editing import Editing
 from kinto_orm.session.results import EFFECTS, Outcome
