@@ -15,6 +15,7 @@ changes deep inside lists and dictionaries count as any other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import attrs
@@ -69,6 +70,7 @@ class Layout:
         specs: Its fields, without those that each record has.
         keys: Their keys, and those of the system.
         comparison: The test for records that did not change.
+        is_plain: Whether `build` is a function of our own for the class.
     """
 
     def __init__(self, kind: Any) -> None:
@@ -97,7 +99,7 @@ class Layout:
             for spec, attribute in zip(self.specs, attributes, strict=True)
             if spec.read_only and not attribute.init
         )
-        self._is_plain = is_plain(model)
+        self.is_plain = is_plain(model)
         self._structure = self._structured(attributes)
         self.comparison: Comparison = Comparison(model, self.specs, self.keys)
         #: Keys that the constructor wants and a document may lack: None is among the values.
@@ -119,7 +121,7 @@ class Layout:
             or (spec.default is not NOTHING and attribute.converter is not None)
         )
         #: Makes a record, or fails; the error does not say what is wrong.
-        self.build: Build = self._built() if self._is_plain else self._loaded
+        self.build: Build = self._built() if self.is_plain else self._loaded
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -187,7 +189,7 @@ class Layout:
 
     def load(self, document: Any) -> Any:
         """Return the record, or embedded record, that *document* stands for."""
-        if self._is_plain:
+        if self.is_plain:
             try:
                 return self.build(document)
             except Exception:  # noqa: BLE001, S110 (the long way says what is wrong)
@@ -355,6 +357,22 @@ def load(model: type[Model], document: Any) -> Any:
         return load_inside(model, document)
     except Exception as error:
         raise unfit(model, document, faults_of(error)) from error
+
+
+def loader_of(model: type[Model]) -> Callable[[Document], Any]:
+    """Return what does the same as `load` for *model*, for many documents."""
+    layout = layout_of(model)
+    if model._tags or not layout.is_plain:
+        return partial(load, model)
+    build = layout.build
+
+    def loaded(document: Document) -> Any:
+        try:
+            return build(document)
+        except Exception:  # noqa: BLE001 (the long way says what is wrong)
+            return load(model, document)
+
+    return loaded
 
 
 def unfit(model: type[Model], document: Any, faults: Iterable[Fault]) -> ValidationError:

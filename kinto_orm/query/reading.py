@@ -27,7 +27,7 @@ from kinto_orm.client.endpoints.objects import content, etag
 from kinto_orm.client.paths import records_path
 from kinto_orm.exceptions import SnapshotMoved, ValidationError
 from kinto_orm.flow import Document, Page, Program, Request, Response, Stream, collected
-from kinto_orm.models.layout import load
+from kinto_orm.models.layout import load, loader_of
 from kinto_orm.models.parts import load_part
 from kinto_orm.models.records import Record
 from kinto_orm.query.items import LOCK, Invalid, Tombstone
@@ -60,11 +60,13 @@ class Answered:
 
     Attributes:
         timestamp: The timestamp of the collection then, in milliseconds.
-        versions: The records, in order: the id of each, and its timestamp.
+        ids: The ids of the records, in order.
+        versions: Their timestamps.
     """
 
     timestamp: str
-    versions: tuple[tuple[str, int], ...]
+    ids: Sequence[str]
+    versions: Sequence[int]
 
 
 class Tracker(Protocol):
@@ -90,6 +92,10 @@ class Tracker(Protocol):
 
     def _take(self, model: type[Any], document: Document, part: frozenset[str] | None) -> Any:
         """Return the record of the session that *document* stands for; None if it is to go."""
+        ...
+
+    def _take_all(self, model: type[Any], documents: Sequence[Document]) -> list[Any]:
+        """Return the records that whole *documents* stand for, but for those that are to go."""
         ...
 
     def _here(
@@ -186,7 +192,9 @@ class _Walk:
         self._left = select.limit
         self._gone = set[tuple[Any, str]]()
         self._timestamps = set[str]()
-        self._versions: list[tuple[str, int]] | None = [] if _is_repeatable(select) else None
+        #: What is to be remembered of records; None if nothing is.
+        self._ids: list[str] | None = [] if _is_repeatable(select) else None
+        self._versions: list[int] = []
 
     def first(self) -> Request:
         """Return the request for the first page."""
@@ -207,11 +215,36 @@ class _Walk:
             raise SnapshotMoved(msg, request=request, response=response)
         documents: list[Document] = content(request, response)
         if not self._timestamps and not _is_quiet(response):
-            self._versions = None  # Something older may turn up.
+            self._ids = None  # Something older may turn up.
         self._timestamps.add(_timestamp(response))
-        loaded = yield from self._session._freshened(self._select, documents)
-        items = self._kept(loaded)
+        if self._is_simple(documents):
+            items = self._simple([each for each in documents if each["id"] != LOCK])
+        else:
+            loaded = yield from self._session._freshened(self._select, documents)
+            items = self._kept(loaded)
         yield from linked(self._session, self._select, items, self._gone)
+        return items
+
+    def _is_simple(self, documents: Sequence[Document]) -> bool:
+        """Tell whether all *documents* of a page are wanted, and just as they are."""
+        select = self._select
+        is_bare = select.part is None and not select.deleted and select.on_invalid == "raise"
+        return is_bare and (self._left is None or self._left >= len(documents))
+
+    def _simple(self, documents: Sequence[Document]) -> list[Any]:
+        """Return what all *documents* of a page stand for."""
+        model = self._select.model
+        if not self._select.tracked:
+            items = list(map(loader_of(model), documents))
+        else:
+            items = self._session._take_all(model, documents)
+        if len(items) != len(documents):
+            self._ids = None  # Some are to go, which may be taken back.
+        if self._ids is not None:
+            self._ids += [document["id"] for document in documents]
+            self._versions += [document["last_modified"] for document in documents]
+        if self._left is not None:
+            self._left -= len(items)
         return items
 
     def _kept(self, loaded: Sequence[Loaded]) -> list[Any]:
@@ -221,11 +254,12 @@ class _Walk:
             if self._left is not None and self._left <= 0:
                 break
             if item is None:
-                self._versions = None  # It is to go, which may be taken back.
+                self._ids = None  # It is to go, which may be taken back.
                 continue
             items.append(item)
-            if self._versions is not None:
-                self._versions.append((document["id"], document["last_modified"]))
+            if self._ids is not None:
+                self._ids.append(document["id"])
+                self._versions.append(document["last_modified"])
             if self._left is not None:
                 self._left -= 1
         return items
@@ -253,15 +287,15 @@ class _Walk:
 
     def _remember(self) -> None:
         """Keep what was found, if it is of one moment."""
-        if self._versions is not None and len(self._timestamps) == 1:
-            answered = Answered(self._timestamps.pop(), tuple(self._versions))
+        if self._ids is not None and len(self._timestamps) == 1:
+            answered = Answered(self._timestamps.pop(), self._ids, self._versions)
             self._session._remember(self._select, answered)
 
     def _recalled(self) -> Program[list[Any] | None]:
         """Return the records that the query gave before; None if one is not here any more."""
         assert self._before is not None
         found = []
-        for ident, version in self._before.versions:
+        for ident, version in zip(self._before.ids, self._before.versions, strict=True):
             part = self._select.part
             is_here, record = self._session._here(self._select.model, ident, part, version)
             if not is_here or (record is None and self._select.limit is not None):

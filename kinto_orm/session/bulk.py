@@ -68,7 +68,7 @@ class Bulk(Writing):
         self._begun()
         tally, told = _Tally(), len(self._outcomes)
         limit: int = yield from self.client._batch_limit()
-        guests = {id(entry.record) for entry in self._known}
+        guests = set(map(id, self._known.records()))
 
         def write(records: Sequence[Record]) -> Program[None]:
             yield from self._write_page(records, changing, limit, tally)
@@ -94,8 +94,8 @@ class Bulk(Writing):
     def _refuse_uncommitted(self, select: Select) -> None:
         """Refuse to write what *select* finds, if some of it has changes that wait."""
         place = self._place(select.model)
-        for entry in self._known:
-            if (entry.key.bucket, entry.key.collection) == place and not entry.is_clean:
+        for entry in self._known.unsettled():
+            if (entry.key.bucket, entry.key.collection) == place:
                 name = f"{type(entry.record).__name__} {entry.key}"
                 msg = (
                     f"{name} has changes that are not committed: commit or expunge it before what"

@@ -21,7 +21,7 @@ from kinto_orm.patch_type import PatchType, checked_kind
 from kinto_orm.session.applying import Applying
 from kinto_orm.session.events import announced
 from kinto_orm.session.judging import seen
-from kinto_orm.session.planning import check, planned
+from kinto_orm.session.planning import check, edited, planned
 from kinto_orm.session.plans import Plan
 from kinto_orm.session.progress import Progress
 from kinto_orm.session.results import CommitResult, Fate, failure_of, result_of
@@ -150,11 +150,13 @@ class Committing(Applying):
         """Commit; return the error that is to be raised, if there is one, and the result."""
         self._begun()
         yield from self._settle()
+        is_all = plan is None
         if plan is None:
             plan = yield from self._planned(options.patch, locked=options.lock)
         else:
             plan = yield from self._ready(plan)
-        untouched, limit = self._untouched(plan), self.client._limit or BATCH_LIMIT
+        untouched = self._untouched(plan, is_all=is_all)
+        limit = self.client._limit or BATCH_LIMIT
         try:
             requests = yield from self._written(plan, limit, options)
             if verify:
@@ -170,24 +172,20 @@ class Committing(Applying):
 
     def _planned(self, patch: type[PatchType] | None, *, locked: bool) -> Program[Plan]:
         """Return the plan of all that is to be written."""
-        limit = yield from self._limit(locked=locked)
         changes = list(self._changes(patch))
-        check(changes)
+        check(changes)  # Before anything is asked.
+        limit = self.client._limit
+        if limit is None and len(changes) < 2 and not locked:  # There is no batch.
+            limit = BATCH_LIMIT
+        if limit is None:
+            limit = yield from self.client._batch_limit()
+            before, changes = changes, list(self._changes(patch))
+            check(edited(before, changes))
         return planned(changes, limit, locked=locked)
-
-    def _limit(self, *, locked: bool) -> Program[int]:
-        """Return how many writes fit in a batch; ask the server, if there may be one."""
-        if self.client._limit is None:
-            changes = list(self._changes())
-            check(changes)  # Before anything is asked.
-            if len(changes) < 2 and not locked:
-                return BATCH_LIMIT
-        limit: int = yield from self.client._batch_limit()
-        return limit
 
     def _settle(self) -> Program[None]:
         """Find out what became of writes of which that is not known yet."""
-        entries = [entry for entry in self._known if entry.sent]
+        entries = [entry for entry in self._known.entries() if entry.sent]
         sights = yield from looked_up([entry.key for entry in entries])
         for entry, sight in zip(entries, sights, strict=True):
             if isinstance(sight, (TransportError, ServerError)):
@@ -208,14 +206,19 @@ class Committing(Applying):
                     entry.loaded = {**(entry.sent[-1].change.target or {}), "last_modified": 1}
                 entry.sent = [each for each in entry.sent if each.change.version == version]
 
-    def _untouched(self, plan: Plan) -> list[Record]:
-        """Return the records of which there is nothing to write, in *plan* or besides."""
-        busy = {id(change.record) for change in self._changes()}
+    def _untouched(self, plan: Plan, *, is_all: bool) -> list[Record]:
+        """
+        Return the records of which there is nothing to write, in *plan* or besides.
+
+        Args:
+            plan: What is about to be written.
+            is_all: Whether that is all there is, as was just found out.
+        """
+        busy = {id(change.record) for change in (() if is_all else self._changes())}
         busy |= {id(write.change.record) for write in plan.writes}
         busy |= {id(outcome.write.change.record) for outcome in self._outcomes}
-        return [
-            entry.record for entry in self._known if entry.wanted and id(entry.record) not in busy
-        ]
+        busy |= {id(entry.record) for entry in self._known.entries() if not entry.wanted}
+        return [record for record in self._known.records() if id(record) not in busy]
 
     def _told(
         self, untouched: list[Record], requests: int
@@ -224,7 +227,7 @@ class Committing(Applying):
         last = {id(outcome.write.change.record): outcome for outcome in self._outcomes}
         final = list(last.values())
         told = last.keys() | {id(record) for record in untouched}
-        kept = [entry for entry in self._known if id(entry.record) not in told]
+        kept = self._known.besides(told)
         result = result_of(final, untouched, kept, requests)
         return failure_of(final, result), result
 

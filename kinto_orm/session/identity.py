@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
@@ -105,10 +106,9 @@ class Entry:
             return False
         state = record.__dict__
         return (
-            state.get("_document") is loaded
+            (document := state.get("_document")) is loaded
             and state.get("id") == self.key.id
-            and not permission_changes(record)
-            and layout_of(type(record)).comparison.holds(state, state["_document"])
+            and _stands_for(record, state, document)
         )
 
     @property
@@ -131,30 +131,110 @@ class Entry:
         return self.wanted and self.loaded is not None and not self.sent and not self.is_dirty
 
 
-@define
 class IdentityMap:
     """
-    The entries of a session, by key and by object.
+    The records of a session, by key and by object.
 
-    Records are held strongly: a change would be lost with a record that nobody else holds.
+    Records are held strongly: a change would be lost with a record that nobody else holds.  What
+    was loaded is *settled*: what is known of it is in the record itself.  It gets an entry when
+    somebody asks for one, which of most records nobody does.
     """
 
-    _by_key: dict[Key, Entry] = field(factory=dict[Key, Entry])
-    _by_object: dict[int, Entry] = field(factory=dict[int, Entry])
-
-    def __iter__(self) -> Iterator[Entry]:
-        return iter(list(self._by_key.values()))
+    def __init__(self) -> None:
+        #: All records, by their identity, in the order in which they came.
+        self._records: dict[int, Record] = {}
+        #: What is known of those that are not settled, in the same way.
+        self._entries: dict[int, Entry] = {}
+        #: All records, by bucket and collection, and then by id.
+        self._places: dict[tuple[str, str], dict[str, Record]] = {}
 
     def __len__(self) -> int:
-        return len(self._by_key)
+        return len(self._records)
+
+    def __contains__(self, record: Record) -> bool:
+        return id(record) in self._records
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Give the entries of all records: each has one from then on."""
+        return iter([self._entry(record) for record in self.records()])
+
+    def records(self) -> list[Record]:
+        """Return all records, in the order in which they came."""
+        return list(self._records.values())
+
+    def entries(self) -> list[Entry]:
+        """Return the entries that there are: nothing is wanted of any other record."""
+        if not self._entries:
+            return []
+        return [self._entries[each] for each in self._records if each in self._entries]
+
+    def suspects(self) -> Iterator[Entry]:
+        """Give the entries of records that are not certainly as they were loaded."""
+        entries = self._entries
+        for number, record in list(self._records.items()):
+            if number in entries:
+                if not entries[number].is_untouched:
+                    yield entries[number]
+            elif not _is_as_loaded(record):
+                yield self._entry(record)
+
+    def unsettled(self) -> Iterator[Entry]:
+        """Give the entries of records of which something is to be written, or to be found out."""
+        for entry in self.suspects():
+            if not entry.is_clean:
+                yield entry
+        for entry in self.entries():
+            if entry.sent and entry.is_untouched:
+                yield entry
+
+    def besides(self, numbers: AbstractSet[int]) -> list[Entry]:
+        """Return the entries of all records but those that have these *numbers* as identity."""
+        left = self._records.keys() - numbers
+        if not left:  # As almost always.
+            return []
+        return [self._entry(each) for number, each in self._records.items() if number in left]
 
     def find(self, key: Key) -> Entry | None:
         """Return the entry under *key*, if there is one."""
-        return self._by_key.get(key)
+        record = self._at(key)
+        return None if record is None else self._entry(record)
 
     def of(self, record: Record) -> Entry | None:
         """Return the entry of *record*, if it has one.  Identity counts, not equality."""
-        return self._by_object.get(id(record))
+        return self._entry(record) if record in self else None
+
+    def settled(self, place: tuple[str, str], ident: str) -> Record | None:
+        """Return the record at a *place* that has this id, if it is settled."""
+        record = self._places.get(place, {}).get(ident)
+        return None if id(record) in self._entries else record
+
+    def load(
+        self,
+        place: tuple[str, str],
+        documents: Iterable[Document],
+        *,
+        make: Callable[[Document], Any],
+        meet: Callable[[Document], Any],
+    ) -> list[Any]:
+        """
+        Return the records of *documents*, which were just read.
+
+        Args:
+            place: Their bucket and their collection.
+            documents: Whole documents.
+            make: Makes a record that is not here yet.
+            meet: Returns one that is here, brought up to date; None if it is to go.
+        """
+        members, records, found = self._places.setdefault(place, {}), self._records, list[Any]()
+        for document in documents:
+            ident = document["id"]
+            if ident not in members:
+                record = make(document)
+                members[ident] = records[id(record)] = record
+            elif (record := meet(document)) is None:
+                continue
+            found.append(record)
+        return found
 
     def put(self, entry: Entry) -> None:
         """
@@ -167,24 +247,70 @@ class IdentityMap:
         record, key = entry.record, entry.key
         if (known := self.of(record)) is not None and known.key != key:
             raise InvalidRequest(renamed(record, known.key))
-        if key in self._by_key and self._by_key[key].record is not record:
+        if (other := self._at(key)) is not None and other is not record:
             msg = (
                 f"{type(record).__name__} {key}: the session has another object for this record."
                 " Change that one, or expunge it first"
             )
             raise InvalidRequest(msg)
-        self._by_key[key] = self._by_object[id(record)] = entry
+        self._places.setdefault((key.bucket, key.collection), {})[key.id] = record
+        self._records[id(record)] = record
+        self._entries[id(record)] = entry
 
     def drop(self, record: Record) -> None:
         """Forget *record*."""
-        entry = self._by_object.pop(id(record), None)
-        if entry is not None:
-            del self._by_key[entry.key]
+        if record in self:
+            key = self._entry(record).key
+            del self._places[key.bucket, key.collection][key.id]
+            del self._records[id(record)], self._entries[id(record)]
 
     def clear(self) -> None:
         """Forget all records."""
-        self._by_key.clear()
-        self._by_object.clear()
+        self._records.clear()
+        self._entries.clear()
+        self._places.clear()
+
+    def _at(self, key: Key) -> Record | None:
+        return self._places.get((key.bucket, key.collection), {}).get(key.id)
+
+    def _entry(self, record: Record) -> Entry:
+        """Return the entry of a *record* that is here."""
+        found = self._entries.get(id(record))
+        if found is None:
+            loaded = _loaded_of(record)
+            found = Entry(self._key(record, loaded["id"]), record, loaded)
+            self._entries[id(record)] = found
+        return found
+
+    def _key(self, record: Record, ident: str) -> Key:
+        """Return where a settled *record* is, which was loaded with this id."""
+        bucket, collection = next(
+            place for place, members in self._places.items() if members.get(ident) is record
+        )
+        return Key(bucket, collection, ident)
+
+
+def _loaded_of(record: Record) -> Document:
+    """Return the document that a settled *record* was loaded from."""
+    state = record.__dict__
+    # Another session that has it, too, may have deleted it since.
+    document: Document = state["_document"] or state["_form"]
+    return document
+
+
+def _is_as_loaded(record: Record) -> bool:
+    """Tell whether a settled *record* certainly is as it was loaded; False says nothing."""
+    state = record.__dict__
+    document: Document | None = state.get("_document")
+    return document is not None and _stands_for(record, state, document)
+
+
+def _stands_for(record: Record, state: Mapping[str, Any], document: Document) -> bool:
+    """Tell whether a *record* with this *state*, its permissions included, is as *document* is."""
+    comparison = layout_of(type(record)).comparison
+    if state.get("_permissions") is not None and permission_changes(record):
+        return False
+    return comparison.holds(state, document)
 
 
 def renamed(record: Record, key: Key) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Generator, Iterable, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow import Document, Program
 from kinto_orm.models.binding import unbound
-from kinto_orm.models.layout import load
+from kinto_orm.models.layout import load, loader_of
 from kinto_orm.models.links import connect, links_of
 from kinto_orm.models.parts import complete, load_part, part_of
 from kinto_orm.models.permissions import Lists, adopt_permissions, outdate_permissions
@@ -78,6 +79,9 @@ class Loading(UnitOfWork):
             permissions: Its permissions, if they were read, too.
         """
         key = Key(*self._place(model), document["id"])
+        settled = self._known.settled((key.bucket, key.collection), key.id)
+        if settled is not None and part is None and permissions is None and _is_now(settled, document):
+            return self._as(model, key, settled)
         entry = self._known.find(key)
         if entry is not None and not entry.wanted:
             return None
@@ -98,11 +102,23 @@ class Loading(UnitOfWork):
         known = (entry.loaded or {}).get("last_modified")
         if permissions is not None and known == document.get("last_modified"):
             adopt_permissions(entry.record, permissions)
-        record: Any = entry.record
+        return self._as(model, key, entry.record)
+
+    def _take_all(self, model: type[Any], documents: Sequence[Document]) -> list[Any]:
+        """Return the records that whole *documents* stand for, but for those that are to go."""
+        if is_heard("loaded"):  # Of each by itself.
+            taken = [self._take(model, document) for document in documents]
+            return [record for record in taken if record is not None]
+        place, take = self._place(model), partial(self._take, model)
+        return self._known.load(place, documents, make=loader_of(model), meet=take)
+
+    def _as(self, model: type[R], key: Key, record: Record) -> R:
+        """Return *record*, the one under *key*, as one of *model*."""
         if not _is_a(record, model):
             msg = f"{key} is a {type(record).__name__}, not a {model.__name__}"
             raise InvalidRequest(msg)
-        return record  # type: ignore[no-any-return]
+        found: Any = record
+        return found  # type: ignore[no-any-return]
 
     def _loaded(
         self,
@@ -154,7 +170,11 @@ class Loading(UnitOfWork):
             part: The names of the fields that are wanted; None for all.
             version: The timestamp that it must have, unless it has local changes.
         """
-        entry = self._known.find(self._key(model, ident))
+        key = self._key(model, ident)
+        settled = self._known.settled((key.bucket, key.collection), ident)
+        if settled is not None and version == _version_of(settled) and _is_a(settled, model):
+            return True, settled
+        entry = self._known.find(key)
         if entry is None or not _is_a(entry.record, model):
             return False, None
         if not entry.wanted:
@@ -235,6 +255,17 @@ def _made(model: type[R], document: Document, part: frozenset[str] | None) -> R:
 def _is_a(record: Record, model: type[Any]) -> bool:
     """Tell whether *record* is one of *model*, wherever that is bound: its key says where it is."""
     return isinstance(record, unbound(model))
+
+
+def _version_of(record: Record) -> int | None:
+    """Return the timestamp that a settled *record* was loaded with."""
+    document: Document = record.__dict__.get("_document") or {}
+    return document.get("last_modified")
+
+
+def _is_now(record: Record, document: Document) -> bool:
+    """Tell whether a settled *record* has all of *document*, which was just read."""
+    return _version_of(record) == document.get("last_modified") is not None
 
 
 def _is_newer(document: Document, version: int | None) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from kinto_orm.exceptions import UnsendableValue, ValidationError
+from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.layout import load, unfit
 from kinto_orm.models.parts import load_part, names_of
@@ -14,6 +16,9 @@ from kinto_orm.session.changes import Change
 from kinto_orm.session.forms import must_travel_alone, should_travel_alone, written
 from kinto_orm.session.plans import Plan
 from kinto_orm.transport.codec import decode, encode
+
+
+_MISSING: Final = object()
 
 
 def planned(changes: Sequence[Change], limit: int, *, locked: bool = False) -> Plan:
@@ -104,6 +109,16 @@ def check(changes: Sequence[Change]) -> None:
         lines = ["nothing was sent, since these records could not be loaded again:"]
         faults = [fault for each in unfit for fault in each.faults]
         raise ValidationError("\n".join([*lines, *map(str, unfit)]), faults)
+
+
+def edited(before: Iterable[Change], after: Iterable[Change]) -> list[Change]:
+    """Return those of the changes *after* a while that are not the same as *before*."""
+    known = {id(change.record): change.target for change in before}
+    return [
+        change
+        for change in after
+        if not same(known.get(id(change.record), _MISSING), change.target)
+    ]
 
 
 def _check_survival(record: Record, document: Document) -> None:

@@ -40,7 +40,7 @@ class Repeating(Editing):
         if attempts < 1:
             msg = f"work must be run once at least, not {attempts} times"
             raise InvalidRequest(msg)
-        if any(not entry.is_clean for entry in self._known):
+        if any(True for _ in self._known.unsettled()):
             msg = "the session has changes that are not committed: commit them before, or undo them"
             raise InvalidRequest(msg)
         before = self._lock, self._is_repeating
@@ -50,7 +50,7 @@ class Repeating(Editing):
                 effects = self._effects
                 try:
                     result = yield Call(partial(work, self))
-                    if any(not entry.is_clean for entry in self._known):
+                    if any(True for _ in self._known.unsettled()):
                         yield from Committing.commit.flow(self)
                 except ConflictError as error:
                     if attempt == attempts:

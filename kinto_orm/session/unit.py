@@ -79,17 +79,17 @@ class UnitOfWork:
     @property
     def new(self) -> tuple[Record, ...]:
         """Return the records that are to be created."""
-        return tuple(entry.record for entry in self._known if entry.is_new)
+        return tuple(entry.record for entry in self._known.entries() if entry.is_new)
 
     @property
     def dirty(self) -> tuple[Record, ...]:
         """Return the records that were changed since they were loaded."""
-        return tuple(entry.record for entry in self._known if entry.is_dirty)
+        return tuple(entry.record for entry in self._known.suspects() if entry.is_dirty)
 
     @property
     def deleted(self) -> tuple[Record, ...]:
         """Return the records that are to be deleted."""
-        return tuple(entry.record for entry in self._known if not entry.wanted)
+        return tuple(entry.record for entry in self._known.entries() if not entry.wanted)
 
     def is_modified(self, record: Record) -> bool:
         """Tell whether *record* was changed since it was loaded; one that is new was not."""
@@ -99,7 +99,7 @@ class UnitOfWork:
         return entry.is_dirty
 
     def __contains__(self, record: Record) -> bool:
-        return self._known.of(record) is not None
+        return record in self._known
 
     # -- Changing it ---------------------------------------------------------------------------
 
@@ -196,9 +196,7 @@ class UnitOfWork:
 
     def _changes(self, patch: type[PatchType] | None = None) -> Iterator[Change]:
         """Give what is to be written; all as *patch* says, if it is given."""
-        for entry in self._known:
-            if entry.is_untouched:  # As most are.
-                continue
+        for entry in self._known.suspects():
             if entry.wanted:
                 self._check_id(entry)
                 self._check_whole(entry)
