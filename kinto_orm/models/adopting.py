@@ -107,7 +107,7 @@ def _take(record: Record, layout: Layout, key: str, value: Any) -> None:
                 state[spec.name] = _into(state[spec.name], spec.load(copied(value)), set())
     elif value is _MISSING:
         record.extra.pop(key, None)
-    elif "extra" in state:
+    elif "extra" in state or "_part" not in state:
         record.extra[key] = _into(record.extra.get(key), copied(value), set())
 
 
@@ -141,7 +141,7 @@ def _into(value: Any, new: Any, met: set[int]) -> Any:
         value.clear()
         value.update(new)
     elif is_model(type(value)):
-        for key, item in new.__dict__.items():
+        for key, item in _whole_state(new).items():
             is_own = key.startswith("_")  # What it was loaded from, which others may share.
             value.__dict__[key] = item if is_own else _into(value.__dict__.get(key), item, met)
     elif is_composite(type(value)):
@@ -149,6 +149,12 @@ def _into(value: Any, new: Any, met: set[int]) -> Any:
     else:
         return new
     return value
+
+
+def _whole_state(record: Model) -> dict[str, Any]:
+    """Return the attributes of *record*, an empty `extra` included."""
+    state = record.__dict__
+    return state if "_part" in state else {"extra": {}, **state}
 
 
 def _origins(old: list[Any], new: list[Any]) -> Sequence[int | None]:
@@ -235,6 +241,6 @@ def become(record: Record, other: Record) -> None:
     mine, met = record.__dict__, set[int]()
     for name in ("_made", "_form", "_part"):
         mine.pop(name, None)
-    for name, value in other.__dict__.items():
+    for name, value in _whole_state(other).items():
         if name not in _OWN:
             mine[name] = value if name.startswith("_") else _into(mine.get(name), value, met)

@@ -42,7 +42,7 @@ def is_plain(model: Any) -> bool:
     """Tell whether records of *model* are made by setting their attributes, and nothing else."""
     setter = next(base for base in model.__mro__ if "__setattr__" in base.__dict__)
     return (
-        not model._has_own_init
+        model._is_ordinary
         and model.__new__ is object.__new__
         and not hasattr(model, "__attrs_pre_init__")
         and not hasattr(model, "__attrs_post_init__")
@@ -149,8 +149,7 @@ class Building:
         state = dict(values)
         if model._is_record:
             state = {"id": "ident", "last_modified": "document.get('last_modified')", **state}
-        extra = f"{{}} if n == len(document) else {source.name(self._undeclared)}(document)"
-        state |= {"extra": extra, "_document": "document"}
+        state |= {"_document": "document"}
         source.add(f"record = {source.name(object.__new__)}({source.name(model)})")
         # Attributes take less room than a dictionary of them.
         is_bare = model.__setattr__ is object.__setattr__
@@ -158,6 +157,9 @@ class Building:
         if not is_bare:
             source.add("state = record.__dict__")
         source.add(*(put.format(name, value) for name, value in state.items()))
+        # One that is empty is made when it is first asked for: the fewer objects, the better.
+        extra = put.format("extra", f"{source.name(self._undeclared)}(document)")
+        source.add(f"if n != len(document): {extra}")
         source.add(f"if made is not None: {put.format('_made', 'made')}")
         self._add_validators(values)
         source.add("return record")

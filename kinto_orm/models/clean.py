@@ -8,11 +8,12 @@ or nothing: then the record is written and compared (see `layout`), which has th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Final
 
 from kinto_orm.flow.messages import Document
+from kinto_orm.models.certainty import Certain, Certainty
 from kinto_orm.models.sameness import is_same_json
 
 
@@ -27,8 +28,18 @@ _MISSING: Final = object()
 class Comparison:
     """The test for records of a class, embedded or not."""
 
-    def __init__(self, model: type[Any], specs: Iterable[Spec], keys: AbstractSet[str]) -> None:
+    def __init__(
+        self,
+        model: type[Any],
+        specs: Iterable[Spec],
+        keys: AbstractSet[str],
+        certain_of: Callable[[Any], Certain],
+    ) -> None:
         specs = tuple(specs)
+        #: Says so of most records, or nothing.
+        self.certain: Certain = Certainty(
+            model, specs, holds_extra=self._holds_extra, certain_of=certain_of
+        ).written()
         self._fields = tuple(
             (spec.name, spec.key, spec.is_verbatim, spec.test or spec.is_written, spec)
             for spec in specs
@@ -46,6 +57,11 @@ class Comparison:
     def holds(self, state: Mapping[str, Any], document: Document) -> bool:
         """Tell whether a record with this *state* certainly stands for *document*."""
         missing = 0
+        try:
+            if self.certain(state, document):
+                return True
+        except Exception:  # noqa: BLE001, S110 (the tests of the fields decide)
+            pass
         try:
             for name, key, is_verbatim, test, spec in self._fields:
                 value, written = state.get(name, _ABSENT), document.get(key, _MISSING)

@@ -63,7 +63,6 @@ def become_attrs(cls: type[Any]) -> None:
     def transformed(_: type[Any], attributes: list[attrs.Attribute[Any]]) -> list[Any]:
         return with_links(links, _with_keys(cls, attributes))
 
-    cls._has_own_init = "__init__" in cls.__dict__
     attrs.define(
         cls, slots=False, kw_only=True, repr=False, eq=False, field_transformer=transformed
     )

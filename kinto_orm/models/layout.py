@@ -101,7 +101,9 @@ class Layout:
         )
         self.is_plain = is_plain(model)
         self._structure = self._structured(attributes)
-        self.comparison: Comparison = Comparison(model, self.specs, self.keys)
+        self.comparison: Comparison = Comparison(
+            model, self.specs, self.keys, lambda kind: layout_of(kind).comparison.certain
+        )
         #: Keys that the constructor wants and a document may lack: None is among the values.
         self.optional: frozenset[str] = frozenset(
             spec.key

@@ -43,8 +43,8 @@ class Model:
 
     #: Whether it has an id; `Record` and `EmbeddedRecord` say so.
     _is_record: ClassVar[bool]
-    #: Whether the class itself says how it is made of values.
-    _has_own_init: ClassVar[bool] = False
+    #: Whether it leaves to this package how records are made, and what attributes they lack.
+    _is_ordinary: ClassVar[bool] = True
     _converter: ClassVar[cattrs.Converter] = new_converter()
     _tag: ClassVar[str | None] = None
     _tag_field: ClassVar[str] = ""
@@ -78,6 +78,7 @@ class Model:
         cls._tag = tag
         if tag is not None:
             tagged(cls, tag)
+        cls._is_ordinary = "__init__" not in cls.__dict__ and _lacks_as_ours(cls)
         become_attrs(cls)
 
     def evolve(self, **changes: Any) -> Self:
@@ -111,8 +112,8 @@ class Model:
             return NotImplemented
         one, two = self.__dict__, other.__dict__
         return all(
-            _compared(each, one.get(each.name, _MISSING))
-            == _compared(each, two.get(each.name, _MISSING))
+            _compared(each, one.get(each.name, _absent(one, each)))
+            == _compared(each, two.get(each.name, _absent(two, each)))
             for each in attrs.fields(type(self))
             if each.eq
         )
@@ -132,6 +133,8 @@ class Model:
 
         def __getattr__(self, name):  # noqa: ANN001, ANN204
             """Say that a field was not loaded; its value would have been met before."""
+            if name == "extra" and PART not in self.__dict__:
+                return self.__dict__.setdefault("extra", {})  # Most records need none.
             if PART in self.__dict__ and name in {each.name for each in attrs.fields(type(self))}:
                 raise not_loaded(self, name)
             msg = f"{type(self).__name__!r} object has no attribute {name!r}"
@@ -185,6 +188,17 @@ class Model:
         layout = layout_of(kind if is_generic else type(self))
         is_known = document is written or is_same_json(document, written)
         return is_known and layout.comparison.holds(state, document)
+
+
+def _lacks_as_ours(model: Any) -> bool:
+    """Tell whether *model* leaves to `Model` what attributes are that a record lacks."""
+    ours: Any = Model
+    return bool(model.__getattr__ is ours.__getattr__)
+
+
+def _absent(state: Mapping[str, Any], attribute: attrs.Attribute[Any]) -> Any:
+    """Return what stands for the value of a field that is not in the *state* of a record."""
+    return {} if attribute.name == "extra" and PART not in state else _MISSING
 
 
 def _compared(attribute: attrs.Attribute[Any], value: Any) -> Any:

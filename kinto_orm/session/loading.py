@@ -80,7 +80,12 @@ class Loading(UnitOfWork):
         """
         key = Key(*self._place(model), document["id"])
         settled = self._known.settled((key.bucket, key.collection), key.id)
-        if settled is not None and part is None and permissions is None and _is_now(settled, document):
+        if (
+            settled is not None
+            and part is None
+            and permissions is None
+            and _is_now(settled, document)
+        ):
             return self._as(model, key, settled)
         entry = self._known.find(key)
         if entry is not None and not entry.wanted:

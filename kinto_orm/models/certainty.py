@@ -1,0 +1,153 @@
+"""
+The short way to tell that a record is as it was loaded.
+
+It is one function for each class, written as source: much of a document is in the record as the
+very same objects, and most records that a commit looks at are clean.  It says "certainly", or
+nothing (see `clean`): False, or any error, has the longer tests decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from types import NoneType
+from typing import Any, Final, TypeAlias, get_args
+
+import attrs
+
+from attrs import NOTHING
+
+from kinto_orm.flow.messages import Document
+from kinto_orm.models.forms import is_ours
+from kinto_orm.models.source import Source, indented
+from kinto_orm.models.specs import Spec
+from kinto_orm.models.types import is_model, members_of, model_of, origin_of, plain
+
+
+#: Tells whether a record with a state certainly stands for a document.
+Certain: TypeAlias = Callable[[Mapping[str, Any], Document], bool]
+
+#: Types of which many values are one object each, so that a default is known by its identity.
+_SINGLE: Final = (str, int, bool)
+
+#: What makes empty values.
+_EMPTY: Final = (list, dict, set)
+
+
+class Certainty:
+    """
+    Writes the function for a class.
+
+    Args:
+        model: The class.
+        specs: Its fields.
+        holds_extra: Tells whether `extra` is in a document.
+        certain_of: Returns the function for another class.
+    """
+
+    def __init__(
+        self,
+        model: type[Any],
+        specs: Iterable[Spec],
+        *,
+        holds_extra: Callable[[Any, Document], bool],
+        certain_of: Callable[[Any], Certain],
+    ) -> None:
+        self._model, self._specs = model, tuple(specs)
+        self._holds_extra, self._certain_of = holds_extra, certain_of
+        self._source = Source()
+
+    def written(self) -> Certain:
+        """Return the function."""
+        source, model = self._source, self._model
+        required = sum(spec.default is NOTHING for spec in self._specs)
+        count = required + 2 * model._is_record + (model._tag is not None)
+        source.add(f"n = {count}")
+        if model._is_record:
+            source.add("if '_part' in state or '_permissions' in state: return False")
+            source.add("if state['id'] is not document['id']: return False")
+            source.add("if 'last_modified' not in document: return False")
+        if model._tag is not None:
+            source.add(f"if document[{model._tag_field!r}] != {model._tag!r}: return False")
+        for spec in self._specs:
+            self._add_field(spec)
+        holds_extra = source.name(self._holds_extra)
+        source.add(
+            "extra = state.get('extra')",
+            "if not extra: return n == len(document)",
+            f"return n + len(extra) == len(document) and {holds_extra}(extra, document)",
+        )
+        function: Certain = source.function("state, document", model)
+        return function
+
+    def _add_field(self, spec: Spec) -> None:
+        source = self._source
+        written = [f"w = document[{spec.key!r}]", f"v = state[{spec.name!r}]"]
+        compared = [*written, *self._compared(spec)]
+        if spec.default is NOTHING:
+            source.add(*compared)
+            return
+        source.add(f"if {spec.key!r} in document:", *indented(["n += 1", *compared]))
+        other = self._other(spec)
+        source.add(f"elif {other}: return False" if other else "else: return False")
+
+    def _other(self, spec: Spec) -> str:
+        """Return what is true if a field whose key is missing may have another than its default."""
+        source, default, value = self._source, spec.default, f"state[{spec.name!r}]"
+        is_ours_ = is_ours(spec.converter.get_unstructure_hook(spec.kind))
+        if default is None and not spec.null:
+            return f"{value} is not None"
+        if default.__class__ in _SINGLE and spec.exact:
+            return f"{value} is not {source.name(default)}"
+        if isinstance(default, attrs.Factory) and default.factory in _EMPTY and is_ours_:  # type: ignore[arg-type]
+            empty = default.factory.__name__
+            made = f"state['_made'][{spec.key!r}] != {source.name(spec.encoded(default.factory()))}"
+            return f"{value} or {value}.__class__ is not {empty} or {made}"
+        return ""
+
+    def _compared(self, spec: Spec) -> list[str]:
+        """Return what gives up unless the value *v* of a field is what is written: *w*."""
+        source = self._source
+        if spec.test is None:
+            return ["return False"]
+        if spec.is_verbatim:
+            return ["if v is not w: return False"]
+        return self._tested(spec.kind, spec) or [
+            f"if not {source.name(spec.test)}(v, w): return False"
+        ]
+
+    def _tested(self, kind: Any, spec: Spec) -> list[str]:
+        """Return the same for types whose test is short enough to be written out."""
+        source, bare, members = self._source, plain(kind), members_of(kind)
+        if not is_ours(spec.converter.get_unstructure_hook(kind)):
+            return []
+        if len(members) == 2 and NoneType in members:
+            (inner,) = (member for member in members if member is not NoneType)
+            lines = self._tested(inner, spec)
+            return ["if v is not w or v is not None:", *indented(lines)] if lines else []
+        if bare is int:
+            return ["if v is not w or v.__class__ is not int: return False"]
+        if bare is date:
+            read = source.name(date.fromisoformat)
+            same = f"v.__class__ is {source.name(date)} and v == {read}(w)"
+            return [f"if not ({same}): return False"]
+        if is_model(bare):
+            return self._inside(bare)
+        if origin_of(bare) is list and [plain(each) for each in get_args(bare)] == [str]:
+            if not is_ours(spec.converter.get_unstructure_hook(get_args(bare)[0])):
+                return []
+            each = ["for each in v:", "    if each.__class__ is not str: return False"]
+            return ["if v.__class__ is not list or v != w: return False", *each]
+        return []
+
+    def _inside(self, kind: Any) -> list[str]:
+        """Return the same for embedded records of one class, which know what they are of."""
+        source, model, certain_of = self._source, model_of(kind), self._certain_of
+        if model is not kind or model._is_record or model._tag_field:
+            return []
+        certain = source.later(lambda: certain_of(kind))
+        return [
+            f"if v.__class__ is not {source.name(model)}: return False",
+            "inner = v.__dict__",
+            f"if inner['_document'] is not w or not {certain}(inner, w): return False",
+        ]
