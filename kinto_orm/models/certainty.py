@@ -60,30 +60,35 @@ class Certainty:
     def written(self) -> Certain:
         """Return the function."""
         source, model = self._source, self._model
-        required = sum(spec.default is NOTHING for spec in self._specs)
-        count = required + 2 * model._is_record + (model._tag is not None)
-        source.add(f"n = {count}")
+        holds_extra = source.name(self._holds_extra)
+        compared = {spec: self._compared(spec) for spec in self._specs}
+        beside = 2 * model._is_record + (model._tag is not None)
         if model._is_record:
-            source.add("if '_part' in state or '_permissions' in state: return False")
-            source.add("if state['id'] is not document['id']: return False")
-            source.add("if 'last_modified' not in document: return False")
+            source.add(
+                "if '_part' in state or '_permissions' in state: return False",
+                "if state['id'] is not document['id']: return False",
+                "if 'last_modified' not in document: return False",
+            )
         if model._tag is not None:
             source.add(f"if document[{model._tag_field!r}] != {model._tag!r}: return False")
-        for spec in self._specs:
-            self._add_field(spec)
-        holds_extra = source.name(self._holds_extra)
+        source.add("extra = state.get('extra')")
+        # A document that has as many keys as there may be, and lacks none.
+        source.add(f"if not extra and len(document) == {beside + len(self._specs)}:")
+        source.add(*indented(line for lines in compared.values() for line in lines))
+        source.add("    return True")
+        source.add(f"n = {beside + sum(spec.default is NOTHING for spec in self._specs)}")
+        for spec, lines in compared.items():
+            self._add_field(spec, lines)
         source.add(
-            "extra = state.get('extra')",
             "if not extra: return n == len(document)",
             f"return n + len(extra) == len(document) and {holds_extra}(extra, document)",
         )
         function: Certain = source.function("state, document", model)
         return function
 
-    def _add_field(self, spec: Spec) -> None:
+    def _add_field(self, spec: Spec, compared: list[str]) -> None:
+        """Have a field *compared* that a document may lack, if it has a default."""
         source = self._source
-        written = [f"w = document[{spec.key!r}]", f"v = state[{spec.name!r}]"]
-        compared = [*written, *self._compared(spec)]
         if spec.default is NOTHING:
             source.add(*compared)
             return
@@ -106,18 +111,18 @@ class Certainty:
         return ""
 
     def _compared(self, spec: Spec) -> list[str]:
-        """Return what gives up unless the value *v* of a field is what is written: *w*."""
-        source = self._source
+        """Return what gives up unless the value of a field is what is written."""
+        source, value, written = self._source, f"state[{spec.name!r}]", f"document[{spec.key!r}]"
         if spec.test is None:
             return ["return False"]
         if spec.is_verbatim:
-            return ["if v is not w: return False"]
-        return self._tested(spec.kind, spec) or [
-            f"if not {source.name(spec.test)}(v, w): return False"
-        ]
+            return [f"if {value} is not {written}: return False"]
+        lines = self._tested(spec.kind, spec)
+        lines = lines or [f"if not {source.name(spec.test)}(v, w): return False"]
+        return [f"v = {value}", f"w = {written}", *lines]
 
     def _tested(self, kind: Any, spec: Spec) -> list[str]:
-        """Return the same for types whose test is short enough to be written out."""
+        """Return the same of *v* and *w*, for types whose test is short enough."""
         source, bare, members = self._source, plain(kind), members_of(kind)
         if not is_ours(spec.converter.get_unstructure_hook(kind)):
             return []

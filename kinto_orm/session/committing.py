@@ -218,7 +218,8 @@ class Committing(Applying):
         busy |= {id(write.change.record) for write in plan.writes}
         busy |= {id(outcome.write.change.record) for outcome in self._outcomes}
         busy |= {id(entry.record) for entry in self._known.entries() if not entry.wanted}
-        return [record for record in self._known.records() if id(record) not in busy]
+        records = self._known.records()
+        return [record for record in records if id(record) not in busy] if busy else records
 
     def _told(
         self, untouched: list[Record], requests: int
@@ -226,7 +227,7 @@ class Committing(Applying):
         """Return what the outcomes amount to: an error, if it is one, and the result."""
         last = {id(outcome.write.change.record): outcome for outcome in self._outcomes}
         final = list(last.values())
-        told = last.keys() | {id(record) for record in untouched}
+        told = last.keys() | set(map(id, untouched))
         kept = self._known.besides(told)
         result = result_of(final, untouched, kept, requests)
         return failure_of(final, result), result

@@ -12,6 +12,7 @@ from kinto_orm.client.paths import record_path
 from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document
+from kinto_orm.models.certainty import Certain
 from kinto_orm.models.layout import layout_of
 from kinto_orm.models.permissions import permission_changes
 from kinto_orm.models.records import Record
@@ -171,11 +172,23 @@ class IdentityMap:
     def suspects(self) -> Iterator[Entry]:
         """Give the entries of records that are not certainly as they were loaded."""
         entries = self._entries
+        kind: type[Record] | None = None
+        certain: Certain
         for number, record in list(self._records.items()):
             if number in entries:
                 if not entries[number].is_untouched:
                     yield entries[number]
-            elif not _is_as_loaded(record):
+                continue
+            if record.__class__ is not kind:
+                kind = record.__class__
+                certain = layout_of(kind).comparison.certain
+            state = record.__dict__
+            try:  # As most are: this is to be quick.
+                if certain(state, state["_document"]):
+                    continue
+            except Exception:  # noqa: BLE001, S110 (it is not certain)
+                pass
+            if not _is_as_loaded(record):
                 yield self._entry(record)
 
     def unsettled(self) -> Iterator[Entry]:
