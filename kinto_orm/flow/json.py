@@ -11,6 +11,9 @@ from typing import Any
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
+#: Those of which two are compared by what they are, whatever is compared how.
+_PLAIN = frozenset({str, int, bool})
+
 
 def copied(value: Any) -> Any:
     """Return a copy of a JSON *value*, so that changing one does not change the other."""
@@ -30,6 +33,9 @@ def _comparison(equal: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]
     def same(one: Any, other: Any) -> bool:
         if one is other:
             return True
+        kind = one.__class__
+        if kind is other.__class__ and kind in _PLAIN:  # As most are.
+            return bool(equal(one, other))
         if isinstance(one, Mapping) and isinstance(other, Mapping):
             return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
         if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import date, datetime
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from kinto_orm.exceptions import InvalidRequest
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound="Record")
 
 _MISSING: Final = object()
+
+#: Values that have no other inside.
+_SCALARS: Final = frozenset({str, int, float, bool, NoneType, date, datetime})
 
 #: What a record has beside its document.
 _OWN: Final = frozenset({"_permissions", "_acl"})
@@ -62,6 +67,8 @@ def _adopt_inside(value: Any, written: Any) -> None:
     One that stands for something else was put there, or edited, since that was sent: what it was
     loaded from is its own.
     """
+    if value.__class__ in _SCALARS:  # As most are.
+        return
     if is_model(type(value)):
         if isinstance(written, dict) and same(value._dump(), written):
             adopt(value, written)

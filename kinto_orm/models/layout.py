@@ -100,6 +100,7 @@ class Layout:
             if spec.read_only and not attribute.init
         )
         self.is_plain = is_plain(model)
+        self._is_validated = any(each.validator is not None for each in attributes)
         self._structure = self._structured(attributes)
         self.comparison: Comparison = Comparison(
             model, self.specs, self.keys, lambda kind: layout_of(kind).comparison.certain
@@ -235,6 +236,24 @@ class Layout:
         copies = {key: copied(document[key]) for key in self._shared if key in document}
         # A key that None removed is None.
         return {**dict.fromkeys(self.optional), **document, **copies}
+
+    def apart(self, document: Document, base: Document) -> list[Spec] | None:
+        """
+        Return the fields that *document* has otherwise than *base*, by the identity of values.
+
+        None, if each of them cannot be looked at by itself: there are validators, or one lacks a
+        key, which stands for its default.
+        """
+        if self._is_validated:
+            return None
+        changed = []
+        for spec in self.specs:
+            value = document.get(spec.key, _MISSING)
+            if value is _MISSING:
+                return None
+            if value is not base.get(spec.key, _MISSING):
+                changed.append(spec)
+        return changed
 
     # -- Dumping -------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, date, datetime
+from typing import Any, Final
 
 import cattrs
 
@@ -22,6 +22,9 @@ from kinto_orm.models.types import is_composite, is_model, parts_of, with_articl
 
 _MISSING = object()
 
+#: Of which two that are equal, and of the same class, are the same.
+_PLAIN: Final = frozenset({str, int, bool, date})
+
 
 def survives(value: Any, again: Any, converter: cattrs.Converter) -> bool:
     """Tell whether *value* came back as *again*."""
@@ -30,7 +33,7 @@ def survives(value: Any, again: Any, converter: cattrs.Converter) -> bool:
 
 def lost(value: Any, again: Any, converter: cattrs.Converter, path: str = "") -> Iterator[Fault]:
     """Give what in *value*, at *path* of a document, did not come back in *again*."""
-    if value is again:
+    if value is again or (value.__class__ is again.__class__ in _PLAIN and value == again):
         return
     if is_model(type(again)) and type(value) is type(again):
         yield from lost_of_record(value, again, path)

@@ -21,7 +21,7 @@ from kinto_orm.patch_type import PatchType, checked_kind
 from kinto_orm.session.applying import Applying
 from kinto_orm.session.events import announced
 from kinto_orm.session.judging import seen
-from kinto_orm.session.planning import check, edited, planned
+from kinto_orm.session.planning import check, planned
 from kinto_orm.session.plans import Plan
 from kinto_orm.session.progress import Progress
 from kinto_orm.session.results import CommitResult, Fate, failure_of, result_of
@@ -177,10 +177,12 @@ class Committing(Applying):
         limit = self.client._limit
         if limit is None and len(changes) < 2 and not locked:  # There is no batch.
             limit = BATCH_LIMIT
-        if limit is None:
-            limit = yield from self.client._batch_limit()
-            before, changes = changes, list(self._changes(patch))
-            check(edited(before, changes))
+        if limit is None:  # What is changed, added or deleted meanwhile is for the next commit.
+            self._underway = {id(change.record) for change in changes}
+            try:
+                limit = yield from self.client._batch_limit()
+            finally:
+                self._underway = set()
         return planned(changes, limit, locked=locked)
 
     def _settle(self) -> Program[None]:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 from kinto_orm.exceptions import UnsendableValue, ValidationError
-from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document
-from kinto_orm.models.layout import load, unfit
+from kinto_orm.models.layout import layout_of, load, unfit
 from kinto_orm.models.parts import load_part, names_of
 from kinto_orm.models.records import Record
-from kinto_orm.models.survival import lost_of_record
+from kinto_orm.models.survival import lost_of_record, survives
 from kinto_orm.session.changes import Change
 from kinto_orm.session.forms import must_travel_alone, should_travel_alone, written
 from kinto_orm.session.plans import Plan
 from kinto_orm.transport.codec import decode, encode
-
-
-_MISSING: Final = object()
 
 
 def planned(changes: Sequence[Change], limit: int, *, locked: bool = False) -> Plan:
@@ -38,7 +33,7 @@ def planned(changes: Sequence[Change], limit: int, *, locked: bool = False) -> P
     """
     new = [change for change in changes if change.action == "create"]
     known = [change for change in changes if change.action != "create"]
-    changes = [*new, *sorted(known, key=lambda change: change.key)]
+    changes = [*new, *sorted(known, key=_place)]
     here = {id(change.record) for change in changes}
     late = [change for change in changes if id(change.after) in here]
     early = [change for change in changes if id(change.after) not in here]
@@ -48,6 +43,12 @@ def planned(changes: Sequence[Change], limit: int, *, locked: bool = False) -> P
         for part in parts
     )
     return Plan(tuple(chunks), limit=limit, locked=locked)
+
+
+def _place(change: Change) -> tuple[str, str, str]:
+    """Return what known records are sorted by: their keys, which take longer to compare."""
+    key = change.key
+    return key.bucket, key.collection, key.id
 
 
 def _is_alone(part: Sequence[Change], *, locked: bool) -> bool:
@@ -97,7 +98,9 @@ def check(changes: Sequence[Change]) -> None:
         if change.target is None:
             continue
         try:
-            _check_survival(change.record, decode(encode(change.target)))
+            sent = decode(encode(change.target))
+            if not _survives(change.record, change.base, change.target, sent):
+                _check_survival(change.record, sent)
         except UnsendableValue as error:
             unsent.append(f"{type(change.record).__name__} {change.key}: {error}")
         except ValidationError as error:
@@ -111,14 +114,30 @@ def check(changes: Sequence[Change]) -> None:
         raise ValidationError("\n".join([*lines, *map(str, unfit)]), faults)
 
 
-def edited(before: Iterable[Change], after: Iterable[Change]) -> list[Change]:
-    """Return those of the changes *after* a while that are not the same as *before*."""
-    known = {id(change.record): change.target for change in before}
-    return [
-        change
-        for change in after
-        if not same(known.get(id(change.record), _MISSING), change.target)
-    ]
+def _survives(record: Record, base: Document | None, target: Document, sent: Document) -> bool:
+    """
+    Tell whether what was changed in *record* certainly comes back; False says nothing.
+
+    What is the same object in *target* and in *base* was loaded, and will be again.
+
+    Args:
+        record: A record.
+        base: What it was loaded from; None if it is new.
+        target: What it stands for, that is to be written.
+        sent: That, encoded and decoded.
+    """
+    layout, state = layout_of(type(record)), record.__dict__
+    changed = None if base is None else layout.apart(target, base)
+    if changed is None or any(spec.read_only or spec.name not in state for spec in changed):
+        return False
+    try:
+        for spec in changed:
+            again = spec.load(layout.unshared(spec, sent[spec.key]))
+            if not survives(state[spec.name], again, spec.converter):
+                return False
+    except Exception:  # noqa: BLE001 (the longer way says what is wrong)
+        return False
+    return True
 
 
 def _check_survival(record: Record, document: Document) -> None:
