@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -89,7 +90,7 @@ def checked(kind: str, id: Any) -> str:
         InvalidId: If Kinto would not take it for the id of a *kind*.  It is never rewritten: two
             ids would become one.
     """
-    text = plain_id(id)
+    text = id if id.__class__ is str else plain_id(id)
     if not isinstance(text, str) or (ACCOUNT if kind == "account" else ID).fullmatch(text) is None:
         others = "'+', '.', '@', '_'" if kind == "account" else "'_'"
         msg = (
@@ -118,7 +119,12 @@ def records_path(bucket: str, collection: str) -> str:
 
 def record_path(bucket: str, collection: str, id: str) -> str:
     """Return the path of a record."""
-    return path_of("record", bucket=bucket, collection=collection, id=id)
+    if id is None or bucket == "default":
+        return path_of("record", bucket=bucket, collection=collection, id=id)
+    return f"{_cached_records_path(bucket, collection)}/{checked('record', id)}"
+
+
+_cached_records_path = lru_cache(maxsize=128)(records_path)
 
 
 class Endpoints:

@@ -6,10 +6,12 @@ import math
 import operator
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
+
+_MISSING: Final = object()
 
 #: Those of which two are compared by what they are, whatever is compared how.
 _PLAIN = frozenset({str, int, bool})
@@ -36,6 +38,11 @@ def _comparison(equal: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]
         kind = one.__class__
         if kind is other.__class__ and kind in _PLAIN:  # As most are.
             return bool(equal(one, other))
+        if kind is dict is other.__class__:
+            return len(one) == len(other) and all(
+                item is (there := other.get(key, _MISSING)) or same(item, there)
+                for key, item in one.items()
+            )
         if isinstance(one, Mapping) and isinstance(other, Mapping):
             return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
         if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):

@@ -47,7 +47,7 @@ def adopt(record: Model, document: Document) -> None:
     if layout.model._is_record:
         record.__dict__["last_modified"] = document.get("last_modified")
     adopt_system(record, document)
-    for spec in layout.specs:
+    for spec in layout.nested:
         _adopt_inside(record.__dict__.get(spec.name), document.get(spec.key))
 
 
@@ -94,13 +94,16 @@ def take_over(record: Record, sent: Mapping[str, Any], document: Document) -> No
     changed = [
         key
         for key in document.keys() | sent.keys()
-        if key not in fixed and not same(sent.get(key, _MISSING), document.get(key, _MISSING))
+        if (was := sent.get(key, _MISSING)) is not (now := document.get(key, _MISSING))
+        and not (was.__class__ is now.__class__ is str and was == now)  # As most are.
+        and key not in fixed
+        and not same(was, now)
     ]
     if not changed:
         return
-    now = record._dump()
+    mine = record._dump()
     for key in changed:
-        if same(now.get(key, _MISSING), sent.get(key, _MISSING)):
+        if same(mine.get(key, _MISSING), sent.get(key, _MISSING)):
             _take(record, layout, key, document.get(key, _MISSING))
 
 

@@ -116,6 +116,10 @@ class Layout:
         self._shared: frozenset[str] = frozenset(
             spec.key for spec in self.specs if not is_closed(spec.kind)
         )
+        #: Fields that may have embedded records inside.
+        self.nested = tuple(
+            spec for spec in self.specs if any(models_in(spec.kind)) or not is_closed(spec.kind)
+        )
         #: Defaults that are made anew, or converted: what a record was given must be remembered.
         self._made = tuple(
             spec
@@ -276,9 +280,12 @@ class Layout:
             value = state.get(spec.name, _MISSING)
             if value is _MISSING:
                 continue  # Of a record that was loaded in part.
+            before = _MISSING if written is None else written.get(spec.key, _MISSING)
+            if before is not _MISSING and spec.stands_for(value, before):
+                document[spec.key] = before
+                continue
             wire = value if spec.dump is None else self._encoded(spec, value, state)
             if written is not None:
-                before = written.get(spec.key, _MISSING)
                 if before is _MISSING:
                     if spec.is_default(value, state.get("_made", {})):
                         continue

@@ -81,6 +81,15 @@ class Spec:
             return same(made[self.key], self.encoded(value))
         return type(value) is type(self.default) and bool(value == self.default)
 
+    def stands_for(self, value: Any, written: Any) -> bool:
+        """Tell whether *value* certainly stands for what is *written*; False says nothing."""
+        if value is written and self.is_verbatim:
+            return True
+        try:
+            return self.test is not None and self.test(value, written)
+        except Exception:  # noqa: BLE001 (what a test cannot read is not certain)
+            return False
+
     def is_written(self, value: Any, written: Any) -> bool:
         """Tell whether *value* would be written as it is *written*."""
         return same(self.rewritten(written, value, self.encoded(value)), written)

@@ -42,7 +42,9 @@ def merge_patch(base: Mapping[str, Any], target: Mapping[str, Any]) -> Document 
 def attributes(base: Mapping[str, Any], target: Mapping[str, Any]) -> Document:
     """Return the top-level keys of *target* that *base* does not have so, with their values."""
     return {
-        key: value for key, value in target.items() if key not in base or not same(base[key], value)
+        key: value
+        for key, value in target.items()
+        if value is not (old := base.get(key, _MISSING)) and not same(old, value)
     }
 
 
