@@ -97,37 +97,59 @@ class Building:
         """Return the function."""
         source = self._source
         values = {spec.name: f"v{index}" for index, spec in enumerate(self._specs)}
-        required = sum(not self._may_lack(spec) for spec in self._specs)
-        source.add("if document.__class__ is not dict: raise TypeError", f"n = {required}")
+        checked = {spec: self._read(spec, values[spec.name]) for spec in self._specs}
+        source.add("if document.__class__ is not dict: raise TypeError", "made = None")
         if self._model._is_record:
-            source.add("n += 1", "ident = document['id']", *self._checked(str, "ident"))
-            source.add("if 'last_modified' in document: n += 1")
-        if self._model._tag is not None:
-            source.add(f"if {self._model._tag_field!r} in document: n += 1")
-        source.add("made = None")
-        for spec in self._specs:
-            self._add_field(spec, values[spec.name])
+            source.add("ident = document['id']", *self._checked(str, "ident"))
+        full = len(self._specs) + 2 * self._model._is_record + (self._model._tag is not None)
+        source.add(f"is_full = len(document) == {full}", "if is_full:")
+        source.add(*indented(self._all_found(values)))
+        source.add("if is_full:")
+        source.add(*indented(["pass", *(line for lines in checked.values() for line in lines)]))
+        source.add("else:")
+        source.add(*indented(self._some_found(values, checked)))
         self._add_making(values)
         function: Build = source.function("document", self._model)
         return function
+
+    def _all_found(self, values: Mapping[str, str]) -> list[str]:
+        """Return what reads a document that has as many keys as there are, if it has all."""
+        reads = ["pass"]
+        reads += [f"{values[spec.name]} = document[{spec.key!r}]" for spec in self._specs]
+        if self._model._is_record:
+            reads.append("stamp = document['last_modified']")
+        if self._model._tag is not None:
+            reads.append(f"document[{self._model._tag_field!r}]")
+        return ["try:", *indented(reads), "except KeyError: is_full = False"]
+
+    def _some_found(
+        self, values: Mapping[str, str], checked: Mapping[Spec, list[str]]
+    ) -> list[str]:
+        """Return what reads any document, and counts the keys *n* of it that are known."""
+        lines = [f"n = {sum(not self._may_lack(spec) for spec in self._specs)}"]
+        if self._model._is_record:
+            lines += ["n += 1", "stamp = document.get('last_modified')"]
+            lines += ["if 'last_modified' in document: n += 1"]
+        if self._model._tag is not None:
+            lines += [f"if {self._model._tag_field!r} in document: n += 1"]
+        for spec, found in checked.items():
+            value = values[spec.name]
+            read = f"{value} = document[{spec.key!r}]"
+            if self._may_lack(spec):
+                lines += [f"if {spec.key!r} in document:", *indented(["n += 1", read, *found])]
+                lines += ["else:", *indented(self._missing(spec, value))]
+            else:
+                lines += [read, *found]
+        return [*lines, "is_full = n == len(document)"]
 
     def _may_lack(self, spec: Spec) -> bool:
         """Tell whether a document need not have the key of a field."""
         return spec.default is not NOTHING or spec.key in self._optional
 
-    def _add_field(self, spec: Spec, value: str) -> None:
-        """Have *value* be that of a field."""
-        source = self._source
-        copy = f"{value} = {source.name(copied)}({value})"
-        lines = [copy] if spec.key in self._shared else []
-        lines += self._checked(spec.kind, value)
-        if not self._may_lack(spec):
-            source.add(f"{value} = document[{spec.key!r}]", *lines)
-            return
-        found = [f"{value} = document[{spec.key!r}]", "n += 1", *lines]
-        missing = self._missing(spec, value)
-        source.add(f"if {spec.key!r} in document:", *indented(found))
-        source.add("else:", *indented(missing))
+    def _read(self, spec: Spec, value: str) -> list[str]:
+        """Return what makes the *value* of a field of what is in the document."""
+        copy = [f"{value} = {self._source.name(copied)}({value})"]
+        return (copy if spec.key in self._shared else []) + self._checked(spec.kind, value)
 
     def _missing(self, spec: Spec, value: str) -> list[str]:
         """Return what gives *value* the default of a field."""
@@ -148,7 +170,7 @@ class Building:
         source, model = self._source, self._model
         state = dict(values)
         if model._is_record:
-            state = {"id": "ident", "last_modified": "document.get('last_modified')", **state}
+            state = {"id": "ident", "last_modified": "stamp", **state}
         state |= {"_document": "document"}
         source.add(f"record = {source.name(object.__new__)}({source.name(model)})")
         # Attributes take less room than a dictionary of them.
@@ -159,7 +181,7 @@ class Building:
         source.add(*(put.format(name, value) for name, value in state.items()))
         # One that is empty is made when it is first asked for: the fewer objects, the better.
         extra = put.format("extra", f"{source.name(self._undeclared)}(document)")
-        source.add(f"if n != len(document): {extra}")
+        source.add(f"if not is_full: {extra}")
         source.add(f"if made is not None: {put.format('_made', 'made')}")
         self._add_validators(values)
         source.add("return record")

@@ -387,20 +387,26 @@ def load(model: type[Model], document: Any) -> Any:
         raise unfit(model, document, faults_of(error)) from error
 
 
-def loader_of(model: type[Model]) -> Callable[[Document], Any]:
-    """Return what does the same as `load` for *model*, for many documents."""
+def builder_of(model: type[Model]) -> Build:
+    """Return what does the same as `load` for *model*, or fails without saying why."""
     layout = layout_of(model)
-    if model._tags or not layout.is_plain:
-        return partial(load, model)
-    build = layout.build
+    return partial(load, model) if model._tags else layout.build
 
-    def loaded(document: Document) -> Any:
+
+def load_all(model: type[Model], documents: Iterable[Any]) -> list[Any]:
+    """
+    Return the records that *documents* stand for, as `load` does.
+
+    Raises:
+        ValidationError: If one does not fit.
+    """
+    build, records = builder_of(model), list[Any]()
+    for document in documents:
         try:
-            return build(document)
-        except Exception:  # noqa: BLE001 (the long way says what is wrong)
-            return load(model, document)
-
-    return loaded
+            records.append(build(document))
+        except Exception:  # noqa: BLE001 (it is said what is wrong)
+            records.append(load(model, document))
+    return records
 
 
 def unfit(model: type[Model], document: Any, faults: Iterable[Fault]) -> ValidationError:

@@ -18,6 +18,7 @@ import logging
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from email.utils import parsedate_to_datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from attrs import frozen
@@ -27,7 +28,7 @@ from kinto_orm.client.endpoints.objects import content, etag
 from kinto_orm.client.paths import records_path
 from kinto_orm.exceptions import SnapshotMoved, ValidationError
 from kinto_orm.flow import Document, Page, Program, Request, Response, Stream, collected
-from kinto_orm.models.layout import load, loader_of
+from kinto_orm.models.layout import load, load_all
 from kinto_orm.models.parts import load_part
 from kinto_orm.models.records import Record
 from kinto_orm.query.items import LOCK, Invalid, Tombstone
@@ -43,6 +44,9 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 #: How often a snapshot is begun again that others write to.
 _TRIES: Final = 5
+
+_id_of: Final = itemgetter("id")
+_version_of: Final = itemgetter("last_modified")
 
 #: A document, and the fields that were loaded of it; None if all were.
 Loaded: TypeAlias = tuple[Document, frozenset[str] | None]
@@ -94,8 +98,10 @@ class Tracker(Protocol):
         """Return the record of the session that *document* stands for; None if it is to go."""
         ...
 
-    def _take_all(self, model: type[Any], documents: Sequence[Document]) -> list[Any]:
-        """Return the records that whole *documents* stand for, but for those that are to go."""
+    def _take_all(
+        self, model: type[Any], ids: Sequence[str], documents: Sequence[Document]
+    ) -> list[Any]:
+        """Return the records of whole *documents*, which have these *ids*; not those that go."""
         ...
 
     def _here(
@@ -218,7 +224,7 @@ class _Walk:
             self._ids = None  # Something older may turn up.
         self._timestamps.add(_timestamp(response))
         if self._is_simple(documents):
-            items = self._simple([each for each in documents if each["id"] != LOCK])
+            items = self._simple(documents)
         else:
             loaded = yield from self._session._freshened(self._select, documents)
             items = self._kept(loaded)
@@ -233,16 +239,19 @@ class _Walk:
 
     def _simple(self, documents: Sequence[Document]) -> list[Any]:
         """Return what all *documents* of a page stand for."""
-        model = self._select.model
-        if not self._select.tracked:
-            items = list(map(loader_of(model), documents))
+        model, ids = self._select.model, list(map(_id_of, documents))
+        if LOCK in ids:
+            documents = [each for each in documents if each["id"] != LOCK]
+            ids.remove(LOCK)
+        if self._select.tracked:
+            items = self._session._take_all(model, ids, documents)
         else:
-            items = self._session._take_all(model, documents)
+            items = load_all(model, documents)
         if len(items) != len(documents):
             self._ids = None  # Some are to go, which may be taken back.
         if self._ids is not None:
-            self._ids += [document["id"] for document in documents]
-            self._versions += [document["last_modified"] for document in documents]
+            self._ids += ids
+            self._versions += map(_version_of, documents)
         if self._left is not None:
             self._left -= len(items)
         return items

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
@@ -12,6 +13,7 @@ from kinto_orm.client.paths import record_path
 from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document
+from kinto_orm.models.building import Build
 from kinto_orm.models.certainty import Certain
 from kinto_orm.models.layout import layout_of
 from kinto_orm.models.permissions import permission_changes
@@ -142,43 +144,43 @@ class IdentityMap:
     """
 
     def __init__(self) -> None:
-        #: All records, by their identity, in the order in which they came.
-        self._records: dict[int, Record] = {}
-        #: What is known of those that are not settled, in the same way.
+        #: What is known of those that are not settled, by their identity; new ones in the order
+        #: in which they were added.
         self._entries: dict[int, Entry] = {}
         #: All records, by bucket and collection, and then by id.
         self._places: dict[tuple[str, str], dict[str, Record]] = {}
 
     def __len__(self) -> int:
-        return len(self._records)
+        return sum(map(len, self._places.values()))
 
     def __contains__(self, record: Record) -> bool:
-        return id(record) in self._records
+        return id(record) in self._entries or self._settled_at(record) is not None
 
     def __iter__(self) -> Iterator[Entry]:
         """Give the entries of all records: each has one from then on."""
         return iter([self._entry(record) for record in self.records()])
 
     def records(self) -> list[Record]:
-        """Return all records, in the order in which they came."""
-        return list(self._records.values())
+        """Return all records."""
+        return list(chain.from_iterable(map(dict.values, self._places.values())))
 
     def entries(self) -> list[Entry]:
         """Return the entries that there are: nothing is wanted of any other record."""
-        if not self._entries:
-            return []
-        return [self._entries[each] for each in self._records if each in self._entries]
+        return list(self._entries.values())
 
     def suspects(self) -> Iterator[Entry]:
         """Give the entries of records that are not certainly as they were loaded."""
-        entries = self._entries
+        changed = set(map(id, self._changed()))
+        for entry in self.entries():
+            if id(entry) in changed or not entry.is_untouched:
+                yield entry
+
+    def _changed(self) -> list[Entry]:
+        """Return the entries of records that were settled, and are not certainly as loaded."""
+        found: list[Record] = []
         kind: type[Record] | None = None
         certain: Certain
-        for number, record in list(self._records.items()):
-            if number in entries:
-                if not entries[number].is_untouched:
-                    yield entries[number]
-                continue
+        for record in self._settled():
             if record.__class__ is not kind:
                 kind = record.__class__
                 certain = layout_of(kind).comparison.certain
@@ -189,7 +191,13 @@ class IdentityMap:
             except Exception:  # noqa: BLE001, S110 (it is not certain)
                 pass
             if not _is_as_loaded(record):
-                yield self._entry(record)
+                found.append(record)
+        return [self._entry(record) for record in found]
+
+    def _settled(self) -> list[Record]:
+        """Return the records that are settled."""
+        records, entries = self.records(), self._entries
+        return [each for each in records if id(each) not in entries] if entries else records
 
     def unsettled(self) -> Iterator[Entry]:
         """Give the entries of records of which something is to be written, or to be found out."""
@@ -202,10 +210,7 @@ class IdentityMap:
 
     def besides(self, numbers: AbstractSet[int]) -> list[Entry]:
         """Return the entries of all records but those that have these *numbers* as identity."""
-        left = self._records.keys() - numbers
-        if not left:  # As almost always.
-            return []
-        return [self._entry(each) for number, each in self._records.items() if number in left]
+        return [self._entry(each) for each in self.records() if id(each) not in numbers]
 
     def find(self, key: Key) -> Entry | None:
         """Return the entry under *key*, if there is one."""
@@ -224,8 +229,10 @@ class IdentityMap:
     def load(
         self,
         place: tuple[str, str],
+        ids: Iterable[str],
         documents: Iterable[Document],
         *,
+        build: Build,
         make: Callable[[Document], Any],
         meet: Callable[[Document], Any],
     ) -> list[Any]:
@@ -234,16 +241,20 @@ class IdentityMap:
 
         Args:
             place: Their bucket and their collection.
+            ids: The ids of the documents.
             documents: Whole documents.
-            make: Makes a record that is not here yet.
+            build: Makes a record that is not here yet, or fails.
+            make: Makes one for which that failed, or says what is wrong.
             meet: Returns one that is here, brought up to date; None if it is to go.
         """
-        members, records, found = self._places.setdefault(place, {}), self._records, list[Any]()
-        for document in documents:
-            ident = document["id"]
+        members, found = self._places.setdefault(place, {}), list[Any]()
+        for ident, document in zip(ids, documents, strict=True):
             if ident not in members:
-                record = make(document)
-                members[ident] = records[id(record)] = record
+                try:
+                    record = build(document)
+                except Exception:  # noqa: BLE001 (it is said what is wrong)
+                    record = make(document)
+                members[ident] = record
             elif (record := meet(document)) is None:
                 continue
             found.append(record)
@@ -267,7 +278,6 @@ class IdentityMap:
             )
             raise InvalidRequest(msg)
         self._places.setdefault((key.bucket, key.collection), {})[key.id] = record
-        self._records[id(record)] = record
         self._entries[id(record)] = entry
 
     def drop(self, record: Record) -> None:
@@ -275,11 +285,10 @@ class IdentityMap:
         if record in self:
             key = self._entry(record).key
             del self._places[key.bucket, key.collection][key.id]
-            del self._records[id(record)], self._entries[id(record)]
+            del self._entries[id(record)]
 
     def clear(self) -> None:
         """Forget all records."""
-        self._records.clear()
         self._entries.clear()
         self._places.clear()
 
@@ -290,25 +299,28 @@ class IdentityMap:
         """Return the entry of a *record* that is here."""
         found = self._entries.get(id(record))
         if found is None:
-            loaded = _loaded_of(record)
-            found = Entry(self._key(record, loaded["id"]), record, loaded)
-            self._entries[id(record)] = found
+            key = self._settled_at(record)
+            assert key is not None
+            found = self._entries[id(record)] = Entry(key, record, _loaded_of(record))
         return found
 
-    def _key(self, record: Record, ident: str) -> Key:
-        """Return where a settled *record* is, which was loaded with this id."""
-        bucket, collection = next(
-            place for place, members in self._places.items() if members.get(ident) is record
-        )
-        return Key(bucket, collection, ident)
+    def _settled_at(self, record: Record) -> Key | None:
+        """Return where a *record* is, if it is a settled one of these."""
+        loaded = _loaded_of(record)
+        if loaded is None:
+            return None
+        ident: str = loaded["id"]
+        for (bucket, collection), members in self._places.items():
+            if members.get(ident) is record:
+                return Key(bucket, collection, ident)
+        return None
 
 
-def _loaded_of(record: Record) -> Document:
-    """Return the document that a settled *record* was loaded from."""
+def _loaded_of(record: Record) -> Document | None:
+    """Return the document that a *record* was loaded from, if it was."""
     state = record.__dict__
     # Another session that has it, too, may have deleted it since.
-    document: Document = state["_document"] or state["_form"]
-    return document
+    return state.get("_document") or state.get("_form")
 
 
 def _is_as_loaded(record: Record) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow import Document, Program
 from kinto_orm.models.binding import unbound
-from kinto_orm.models.layout import load, loader_of
+from kinto_orm.models.layout import builder_of, load
 from kinto_orm.models.links import connect, links_of
 from kinto_orm.models.parts import complete, load_part, part_of
 from kinto_orm.models.permissions import Lists, adopt_permissions, outdate_permissions
@@ -109,13 +109,16 @@ class Loading(UnitOfWork):
             adopt_permissions(entry.record, permissions)
         return self._as(model, key, entry.record)
 
-    def _take_all(self, model: type[Any], documents: Sequence[Document]) -> list[Any]:
-        """Return the records that whole *documents* stand for, but for those that are to go."""
+    def _take_all(
+        self, model: type[Any], ids: Sequence[str], documents: Sequence[Document]
+    ) -> list[Any]:
+        """Return the records of whole *documents*, which have these *ids*; not those that go."""
         if is_heard("loaded"):  # Of each by itself.
             taken = [self._take(model, document) for document in documents]
             return [record for record in taken if record is not None]
         place, take = self._place(model), partial(self._take, model)
-        return self._known.load(place, documents, make=loader_of(model), meet=take)
+        build, make = builder_of(model), partial(load, model)
+        return self._known.load(place, ids, documents, build=build, make=make, meet=take)
 
     def _as(self, model: type[R], key: Key, record: Record) -> R:
         """Return *record*, the one under *key*, as one of *model*."""
