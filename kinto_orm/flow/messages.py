@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from http.client import responses
 from json import dumps
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeAlias, TypeVar
@@ -183,6 +182,8 @@ class Response:
     @property
     def reason(self) -> str:
         """Return what the status is called."""
+        from http.client import responses  # With much else, which few programs need before.
+
         return responses.get(self.status, "")
 
     @property
