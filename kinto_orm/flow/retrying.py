@@ -306,7 +306,7 @@ def retry_after(response: Response) -> float | None:
         return max(0.0, float(value))
     except ValueError:
         pass
-    from email.utils import parsedate_to_datetime  # For the few servers that give a date.
+    from email.utils import parsedate_to_datetime  # With much else, for few answers.
 
     try:
         until = parsedate_to_datetime(value).replace(tzinfo=UTC)
