@@ -5,6 +5,7 @@ A name is loaded when it is first asked for: a program that uses a client alone 
 no sessions, and one that looks at errors loads neither.
 """
 
+import threading as _threading
 import typing as _typing
 
 from importlib import import_module as _import_module
@@ -190,17 +191,22 @@ _PLACES = {
 #: What the imports above would make attributes of the package, too.
 _MODULES = frozenset(place.split(".")[1] for place in _PLACES.values())
 
+#: Threads load in turn.  Python has a lock for each module, and lets one of two that wait for each
+#: other have a module that is not complete: a package, and what is in it, are two.
+_LOADING = _threading.RLock()
+
 
 if not _typing.TYPE_CHECKING:  # To a checker, there would be any name then.
 
     def __getattr__(name: str) -> object:
         """Load what is asked for."""
-        if name not in _PLACES:
-            if name in _MODULES:
-                return _import_module(f"{__name__}.{name}")
+        if name not in _PLACES and name not in _MODULES:
             msg = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(msg)
-        found = getattr(_import_module(_PLACES[name]), name)
+        with _LOADING:
+            if name not in _PLACES:
+                return _import_module(f"{__name__}.{name}")
+            found = getattr(_import_module(_PLACES[name]), name)
         globals()[name] = found
         return found
 
