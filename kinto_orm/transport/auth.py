@@ -17,6 +17,7 @@ import requests
 
 from attrs import define, field
 from requests.auth import AuthBase, HTTPBasicAuth
+from requests.structures import CaseInsensitiveDict
 
 
 #: What a user may give: name and password; ``"name:password"``, ``"Bearer token"`` or ``"Basic
@@ -148,6 +149,22 @@ def _basic(name: str, password: str) -> AuthBase:
         raise ValueError(msg)
     # In UTF-8, whatever requests would do (RFC 7617, section 2.1).
     return HTTPBasicAuth(name.encode(), password.encode())
+
+
+#: What signs all requests alike, and looks at none of them.
+_ALIKE: Final = frozenset({_Anonymous, HTTPBasicAuth, TokenAuth, BearerTokenAuth})
+
+
+def added_headers(
+    credentials: Callable[[requests.PreparedRequest], Any],
+) -> dict[str, str] | None:
+    """Return what *credentials* add to the headers of any request; None if they must see it."""
+    if type(credentials) not in _ALIKE:
+        return None
+    request = requests.PreparedRequest()
+    request.headers = CaseInsensitiveDict()
+    credentials(request)
+    return dict(request.headers.items())
 
 
 def signed_headers(

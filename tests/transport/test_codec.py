@@ -247,7 +247,7 @@ class TestRefusals:
             assert fault is None
             assert data == orjson.dumps(value, default=float)
 
-    @pytest.mark.parametrize("value", odd, ids=repr)
+    @pytest.mark.parametrize("value", odd, ids=lambda value: type(value).__name__)
     @pytest.mark.parametrize("beside", [None, "null", 1.5], ids=repr)
     def test_odd_values(self, value: Any, beside: Any) -> None:
         """Each value that encoders differ about is taken, or refused, whatever is beside it."""
