@@ -140,7 +140,8 @@ class Blocking:
             prepared = self._sign(prepared)
             prepared.prepare_content_length(prepared.body)
             refuse_unsendable(request, prepared.headers)
-        stream = request.into is not None
+        is_own = self.session is None
+        stream = is_own or request.into is not None
         way: Any = session.merge_environment_settings(prepared.url, {}, stream, None, None)
         try:
             with session.send(
@@ -149,10 +150,11 @@ class Blocking:
                 allow_redirects=False,
                 **way,
             ) as reply:
-                if request.into is None or reply.status_code != 200:
-                    body, saved = reply.content, None
-                else:
+                if request.into is not None and reply.status_code == 200:
                     body, saved = b"", _saved(reply, request)
+                else:  # At once, where no hook may have read it: requests takes many small parts.
+                    body = reply.raw.read(decode_content=True) if is_own else reply.content
+                    saved = None
         except (requests.RequestException, HTTPError, ValueError) as error:
             raise _translated(request, error) from error
         if saved is not None:
