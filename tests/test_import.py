@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
+from typing import get_type_hints
 
 import pytest
 
@@ -59,6 +60,12 @@ def test_what_a_request_takes() -> None:
     """A client is ready to make requests: the first one loads nothing more."""
     found = loaded("from kinto_orm import Client\nClient(server_url='http://localhost/v1')")
     assert found.issuperset(TO_REQUEST)
+
+
+def test_annotations() -> None:
+    """What the arguments of a client are can be looked up, by who puts programs together."""
+    assert "auth" in get_type_hints(kinto_orm.Client.__init__)
+    assert "auth" in get_type_hints(kinto_orm.create_session)
 
 
 def test_places() -> None:

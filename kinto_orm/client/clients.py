@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from kinto_orm.client.endpoints.accounts import AccountEndpoints
 from kinto_orm.client.endpoints.attachments import AttachmentEndpoints
@@ -21,6 +21,7 @@ from kinto_orm.client.paths import Endpoints
 from kinto_orm.exceptions import KintoBatchException, ResponseError
 from kinto_orm.flow import Awaiting, Blocking, Program, Recording, RetryPolicy, together
 from kinto_orm.flow.pending import Pending
+from kinto_orm.transport.credentials import Credentials
 from kinto_orm.transport.sessions import (
     DEFAULT_TIMEOUT,
     AsyncHTTPSession,
@@ -30,9 +31,6 @@ from kinto_orm.transport.sessions import (
     Seconds,
 )
 
-
-if TYPE_CHECKING:
-    from kinto_orm.transport.auth import Credentials
 
 T = TypeVar("T")
 S = TypeVar("S")

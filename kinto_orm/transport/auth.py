@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import requests
 
@@ -19,12 +19,7 @@ from attrs import define, field
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.structures import CaseInsensitiveDict
 
-
-#: What a user may give: name and password; ``"name:password"``, ``"Bearer token"`` or ``"Basic
-#: base64"``; anything that signs a request of *requests*; or nothing, which may be ``""``, too.
-Credentials: TypeAlias = (
-    tuple[str, str] | str | Callable[[requests.PreparedRequest], requests.PreparedRequest] | None
-)
+from kinto_orm.transport.credentials import Credentials
 
 
 class _Anonymous(AuthBase):

@@ -21,7 +21,8 @@ from attrs import define, field
 
 from kinto_orm.exceptions import AnswerLost, InvalidRequest, KintoException, NotSent, TransportError
 from kinto_orm.flow.messages import Call, Now, Request, Response, Sleep, Step, Work
-from kinto_orm.transport.auth import Credentials, added_headers, signed_headers, signer
+from kinto_orm.transport.auth import added_headers, signed_headers, signer
+from kinto_orm.transport.credentials import Credentials
 from kinto_orm.transport.files import Sink
 from kinto_orm.transport.forms import BLOCK, Parts, opened
 from kinto_orm.transport.journal import Exchange

@@ -18,7 +18,8 @@ from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 
 from kinto_orm.exceptions import AnswerLost, NotSent, TransportError
 from kinto_orm.flow.messages import Call, Now, Request, Response, Sleep, Step, Work
-from kinto_orm.transport.auth import Credentials, signer
+from kinto_orm.transport.auth import signer
+from kinto_orm.transport.credentials import Credentials
 from kinto_orm.transport.files import Sink
 from kinto_orm.transport.forms import opened
 from kinto_orm.transport.journal import Exchange

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from io import BytesIO
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
+from typing import Any, Final, Self, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
@@ -36,13 +36,11 @@ from kinto_orm.flow import (
 from kinto_orm.flow.drivers import Recorded
 from kinto_orm.flow.refusals import response_error
 from kinto_orm.transport.codec import encode, jsonable
+from kinto_orm.transport.credentials import Credentials
 from kinto_orm.transport.dry import rehearsing
 from kinto_orm.transport.params import raw_parameters
 from kinto_orm.transport.wire import Server, Timeout
 
-
-if TYPE_CHECKING:
-    from kinto_orm.transport.auth import Credentials
 
 T = TypeVar("T")
 S = TypeVar("S")

@@ -18,7 +18,8 @@ from requests.auth import HTTPBasicAuth
 from faults import FaultProxy
 from kinto_orm.exceptions import KintoException
 from kinto_orm.flow import Request
-from kinto_orm.transport.auth import BearerTokenAuth, Credentials, TokenAuth, signed_headers, signer
+from kinto_orm.transport.auth import BearerTokenAuth, TokenAuth, signed_headers, signer
+from kinto_orm.transport.credentials import Credentials
 from kinto_orm.transport.wire import Server
 
 from .drivers import ONCE, Driver
