@@ -83,6 +83,15 @@ def test_places() -> None:
         assert getattr(kinto_orm, module) is import_module(f"kinto_orm.{module}")
 
 
+def test_no_circles() -> None:
+    """No module of the package asks the package for a name, under a lock of its own."""
+    folder = Path(kinto_orm.__file__).parent
+    for file in folder.rglob("*.py"):
+        for each in ast.walk(ast.parse(file.read_text())):
+            if isinstance(each, ast.ImportFrom) and each.module == "kinto_orm":
+                assert not {alias.name for alias in each.names} & set(kinto_orm.__all__), file
+
+
 def test_names_at_once() -> None:
     """Threads that ask for the first time at the same moment all get the same."""
     program = """
