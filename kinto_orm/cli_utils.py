@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from kinto_orm.client.clients import Client
-from kinto_orm.transport.auth import BearerTokenAuth, Credentials
+from kinto_orm.transport.auth import BearerTokenAuth
+from kinto_orm.transport.credentials import Credentials
 
 
 #: Which argument of the client an option is.

@@ -77,7 +77,8 @@ class HttpRequest:
     def entries(self) -> list[tuple[str, str]]:
         """Return method and path of what it asks for: of each request in a batch, or its own."""
         if urlsplit(self.path).path.endswith("/batch"):
-            return [(entry["method"], entry["path"]) for entry in self.json["requests"]]
+            usual = self.json.get("defaults", {}).get("method")
+            return [(each.get("method", usual), each["path"]) for each in self.json["requests"]]
         return [(self.method, self.path)]
 
 

@@ -21,7 +21,7 @@ from kinto_orm.client.paths import Endpoints
 from kinto_orm.exceptions import KintoBatchException, ResponseError
 from kinto_orm.flow import Awaiting, Blocking, Program, Recording, RetryPolicy, together
 from kinto_orm.flow.pending import Pending
-from kinto_orm.transport.auth import Credentials
+from kinto_orm.transport.credentials import Credentials
 from kinto_orm.transport.sessions import (
     DEFAULT_TIMEOUT,
     AsyncHTTPSession,

@@ -14,6 +14,7 @@ The rules, by their numbers in docs/protocol.md:
 - B7: a conditional GET would make the whole batch a 500, if the answer is a 304: it goes alone.
 - B8: a path with ``/batch`` in it is refused, so that one letter of it is percent-encoded.
 - B9: headers of the outer request would be inherited by all, so that it has none.
+- B11: what all sub-requests have alike, method or headers, is said once, as a default.
 - B3, B10: what has to do with each other does not travel together (`Chunk`).
 
 A whole batch that is refused (400, 413) was not applied.  It is halved until the request that is
@@ -25,6 +26,7 @@ from __future__ import annotations
 import logging
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import attrs
@@ -90,10 +92,11 @@ class Chunk:
         alone, place = travels_alone(request), _place(request)
         if self._left == 0 or (alone and (self._read or self._written)):
             return False
+        above = _above(place)
         writes = request.writes or request.leads
-        if self._written.touch(place) or (writes and self._read.touch(place)):
+        if self._written.touch(place, above) or (writes and self._read.touch(place, above)):
             return False
-        (self._written if writes else self._read).add(place)
+        (self._written if writes else self._read).add(place, above)
         self._left = 0 if alone else self._left - 1
         return True
 
@@ -108,16 +111,16 @@ class _Places:
     def __bool__(self) -> bool:
         return bool(self._places)
 
-    def add(self, place: str) -> None:
-        """Add *place*."""
+    def add(self, place: str, above: Sequence[str]) -> None:
+        """Add *place*, and what is *above* it."""
         self._places.add(place)
-        self._above.update(_above(place))
+        self._above.update(above)
 
-    def touch(self, place: str) -> bool:
-        """Tell whether one of them is *place*, or above or below it."""
+    def touch(self, place: str, above: Sequence[str]) -> bool:
+        """Tell whether one of them is *place*, or *above* or below it."""
         if place in self._places or place in self._above:
             return True
-        return any(each in self._places for each in _above(place))
+        return not self._places.isdisjoint(above)
 
 
 def _place(request: Request) -> str:
@@ -130,8 +133,7 @@ def _place(request: Request) -> str:
 
 def _above(place: str) -> list[str]:
     """Return the paths above *place*: of ``/buckets/b``, that is ``/buckets`` and nothing."""
-    parts = place.split("/")
-    return ["/".join(parts[:length]) for length in range(1, len(parts))]
+    return [*accumulate(place.split("/")[:-1], "{}/{}".format)]
 
 
 def outer(requests: Sequence[Request]) -> Request:
@@ -141,7 +143,7 @@ def outer(requests: Sequence[Request]) -> Request:
     return Request(
         "POST",
         "/batch",
-        body={"requests": [_entry(each) for each in requests]},
+        body=_said_once([_entry(each) for each in requests]),
         once=all(each.once for each in requests),
     )
 
@@ -158,6 +160,20 @@ def _entry(request: Request) -> dict[str, Any]:
     if request.body is not None:
         entry["body"] = request.body
     return entry
+
+
+def _said_once(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the body of a batch of *entries*, in which what all have alike is a default (B11)."""
+    first = entries[0]
+    alike = {
+        name: first[name]
+        for name in ("method", "headers")
+        if name in first and all(each.get(name) == first[name] for each in entries)
+    }
+    if not alike:
+        return {"requests": entries}
+    rest = [{name: each[name] for name in each if name not in alike} for each in entries]
+    return {"defaults": alike, "requests": rest}
 
 
 def _path(request: Request) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from http.client import responses
 from json import dumps
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeAlias, TypeVar
@@ -124,8 +123,9 @@ class Request:
     def writes(self) -> bool:
         """Tell whether the request may change something on the server."""
         if self.path == "/batch":
-            entries = self.body.get("requests", ())
-            return any(entry.get("method") not in ("GET", "HEAD") for entry in entries)
+            usual = (self.body.get("defaults") or {}).get("method")
+            asked = self.body.get("requests", ())
+            return any(entry.get("method", usual) not in ("GET", "HEAD") for entry in asked)
         return self.method not in ("GET", "HEAD")
 
     @property
@@ -133,12 +133,30 @@ class Request:
         """Return the requests that a batch is made of; none if it is not a batch."""
         if self.path != "/batch" or not isinstance(self.body, Mapping):
             return ()
-        return tuple(_part(entry) for entry in self.body.get("requests", ()))
+        return tuple(map(_part, entries(self.body)))
 
     @property
     def path_url(self) -> str:
         """Return the path with the query string, as the requests of *requests* have it."""
         return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
+
+
+def entries(batch: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """
+    Return the entries of the body of a *batch*, each with what it says of all (B11).
+
+    The server adds it as this does: what an entry says itself counts, in objects key by key.
+    """
+    defaults = batch.get("defaults") or {}
+    return [_filled(entry, defaults) for entry in batch.get("requests", ())]
+
+
+def _filled(entry: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    filled = {**defaults, **entry}
+    for name, value in defaults.items():
+        if isinstance(value, Mapping) and isinstance(own := entry.get(name), Mapping):
+            filled[name] = _filled(own, value)
+    return filled
 
 
 def _part(entry: Mapping[str, Any]) -> Request:
@@ -183,6 +201,8 @@ class Response:
     @property
     def reason(self) -> str:
         """Return what the status is called."""
+        from http.client import responses  # With much else, which few programs need before.
+
         return responses.get(self.status, "")
 
     @property

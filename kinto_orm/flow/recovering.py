@@ -13,7 +13,6 @@ be of as many more), a POST.
 
 from __future__ import annotations
 
-import hashlib
 import json
 
 from collections.abc import Mapping
@@ -196,6 +195,8 @@ def hashes(attachment: Mapping[str, Any]) -> tuple[Any, Any]:
 
 def sha256(source: Path | Any) -> str:
     """Return the SHA-256 of a file, read in parts; an open one is read from its start."""
+    import hashlib  # With a library of its own, which only files need.
+
     digest = hashlib.sha256()
     if isinstance(source, Path):
         with source.open("rb") as file:

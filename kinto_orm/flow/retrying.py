@@ -22,7 +22,6 @@ import random
 
 from collections.abc import Callable, Generator
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 from attrs import define, field, frozen
@@ -307,6 +306,8 @@ def retry_after(response: Response) -> float | None:
         return max(0.0, float(value))
     except ValueError:
         pass
+    from email.utils import parsedate_to_datetime  # With much else, for few answers.
+
     try:
         until = parsedate_to_datetime(value).replace(tzinfo=UTC)
         now = parsedate_to_datetime(response.headers["date"]).replace(tzinfo=UTC)

@@ -17,7 +17,6 @@ import logging
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from email.utils import parsedate_to_datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
@@ -323,6 +322,8 @@ def _timestamp(response: Response) -> str:
 
 def _is_quiet(response: Response) -> bool:
     """Tell whether the collection has not been written to for a while, by the server's clock."""
+    from email.utils import parsedate_to_datetime  # With much else, which requests load anyway.
+
     try:
         now = parsedate_to_datetime(response.headers["date"]).timestamp()
     except (KeyError, ValueError):

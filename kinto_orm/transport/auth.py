@@ -11,19 +11,15 @@ from __future__ import annotations
 import re
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import requests
 
 from attrs import define, field
 from requests.auth import AuthBase, HTTPBasicAuth
+from requests.structures import CaseInsensitiveDict
 
-
-#: What a user may give: name and password; ``"name:password"``, ``"Bearer token"`` or ``"Basic
-#: base64"``; anything that signs a request of *requests*; or nothing, which may be ``""``, too.
-Credentials: TypeAlias = (
-    tuple[str, str] | str | Callable[[requests.PreparedRequest], requests.PreparedRequest] | None
-)
+from kinto_orm.transport.credentials import Credentials
 
 
 class _Anonymous(AuthBase):
@@ -148,6 +144,22 @@ def _basic(name: str, password: str) -> AuthBase:
         raise ValueError(msg)
     # In UTF-8, whatever requests would do (RFC 7617, section 2.1).
     return HTTPBasicAuth(name.encode(), password.encode())
+
+
+#: What signs all requests alike, and looks at none of them.
+_ALIKE: Final = frozenset({_Anonymous, HTTPBasicAuth, TokenAuth, BearerTokenAuth})
+
+
+def added_headers(
+    credentials: Callable[[requests.PreparedRequest], Any],
+) -> dict[str, str] | None:
+    """Return what *credentials* add to the headers of any request; None if they must see it."""
+    if type(credentials) not in _ALIKE:
+        return None
+    request = requests.PreparedRequest()
+    request.headers = CaseInsensitiveDict()
+    credentials(request)
+    return dict(request.headers.items())
 
 
 def signed_headers(

@@ -9,19 +9,20 @@ import time
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import cache
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import requests
 
 from attrs import define, field
-from requests.auth import HTTPBasicAuth
 
 from kinto_orm.exceptions import AnswerLost, InvalidRequest, KintoException, NotSent, TransportError
 from kinto_orm.flow.messages import Call, Now, Request, Response, Sleep, Step, Work
-from kinto_orm.transport.auth import Credentials, TokenAuth, _Anonymous, signed_headers, signer
+from kinto_orm.transport.auth import added_headers, signed_headers, signer
+from kinto_orm.transport.credentials import Credentials
 from kinto_orm.transport.files import Sink
 from kinto_orm.transport.forms import BLOCK, Parts, opened
 from kinto_orm.transport.journal import Exchange
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 
 logger: logging.Logger = logging.getLogger(__name__)
+
+#: How many bytes are many, to aiohttp.
+_LARGE: Final = 2**20
 
 
 @define(eq=False)
@@ -58,7 +62,7 @@ class Awaiting:
     credentials: Credentials = field(default=None, repr=False)
     timeout: Timeout = field(factory=Timeout)
     session: aiohttp.ClientSession | None = field(default=None, repr=False)
-    connections: int = 200
+    connections: int = 100
     watchers: list[Callable[[Request], object]] = field(factory=list, init=False, repr=False)
     _http: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
@@ -141,9 +145,7 @@ class Awaiting:
         way = self._way
         out.headers.update(await self._signed(request, out))
         if out.form is None:
-            # As a file, since of many bytes aiohttp warns.
-            data = None if out.body is None else BytesIO(out.body)
-            return await self._exchanged(http, request, out, data, way)
+            return await self._exchanged(http, request, out, _data(out.body), way)
         # The file is opened here, outside of what is translated: it is the caller's.
         with opened(out.form) as parts:
             out.headers["Content-Type"] = parts.content_type
@@ -177,17 +179,15 @@ class Awaiting:
         return incoming(request, reply.status, headers, body)
 
     async def _signed(self, request: Request, out: Outgoing) -> dict[str, str]:
-        sign = self._sign
-        try:
-            if isinstance(sign, (HTTPBasicAuth, TokenAuth, _Anonymous)):
-                headers = signed_headers(sign, out.method, out.url, out.headers, out.body)
-            else:  # A user's own may take its time: ask for a token, say.
+        headers = added_headers(self._sign)
+        if headers is None:
+            try:  # A user's own may take its time: ask for a token, say.
                 headers = await asyncio.to_thread(
-                    signed_headers, sign, out.method, out.url, out.headers, out.body
+                    signed_headers, self._sign, out.method, out.url, out.headers, out.body
                 )
-        except requests.RequestException as error:
-            msg = f"the request cannot be signed: {error}"
-            raise KintoException(msg, error) from error
+            except requests.RequestException as error:
+                msg = f"the request cannot be signed: {error}"
+                raise KintoException(msg, error) from error
         refuse_unsendable(request, headers)
         return headers
 
@@ -255,7 +255,6 @@ def _asked(
     proxy: Any,
     timeout: Timeout,
 ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-    from aiohttp import ClientTimeout
     from yarl import URL
 
     return http.request(
@@ -264,11 +263,24 @@ def _asked(
         headers=out.headers,
         data=data,
         proxy=proxy,
-        timeout=ClientTimeout(total=None, sock_connect=timeout.connect, sock_read=timeout.read),
+        timeout=_patience(timeout),
         allow_redirects=False,
         auto_decompress=request.into is None,
         skip_auto_headers=("Content-Type",),
     )
+
+
+def _data(body: bytes | None) -> bytes | BytesIO | None:
+    """Return *body*, as a file if it is large: of so many bytes, aiohttp warns."""
+    return body if body is None or len(body) < _LARGE else BytesIO(body)
+
+
+@cache
+def _patience(timeout: Timeout) -> aiohttp.ClientTimeout:
+    """Return *timeout* as aiohttp has it."""
+    from aiohttp import ClientTimeout
+
+    return ClientTimeout(total=None, sock_connect=timeout.connect, sock_read=timeout.read)
 
 
 async def _blocks(parts: Parts) -> AsyncGenerator[bytes]:

@@ -18,7 +18,8 @@ from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 
 from kinto_orm.exceptions import AnswerLost, NotSent, TransportError
 from kinto_orm.flow.messages import Call, Now, Request, Response, Sleep, Step, Work
-from kinto_orm.transport.auth import Credentials, signer
+from kinto_orm.transport.auth import signer
+from kinto_orm.transport.credentials import Credentials
 from kinto_orm.transport.files import Sink
 from kinto_orm.transport.forms import opened
 from kinto_orm.transport.journal import Exchange
@@ -140,7 +141,8 @@ class Blocking:
             prepared = self._sign(prepared)
             prepared.prepare_content_length(prepared.body)
             refuse_unsendable(request, prepared.headers)
-        stream = request.into is not None
+        is_own = self.session is None
+        stream = is_own or request.into is not None
         way: Any = session.merge_environment_settings(prepared.url, {}, stream, None, None)
         try:
             with session.send(
@@ -149,10 +151,11 @@ class Blocking:
                 allow_redirects=False,
                 **way,
             ) as reply:
-                if request.into is None or reply.status_code != 200:
-                    body, saved = reply.content, None
-                else:
+                if request.into is not None and reply.status_code == 200:
                     body, saved = b"", _saved(reply, request)
+                else:  # At once, where no hook may have read it: requests takes many small parts.
+                    body = reply.raw.read(decode_content=True) if is_own else reply.content
+                    saved = None
         except (requests.RequestException, HTTPError, ValueError) as error:
             raise _translated(request, error) from error
         if saved is not None:

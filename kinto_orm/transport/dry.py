@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import attrs
 
 from kinto_orm.flow.around import around
-from kinto_orm.flow.messages import Form, Program, Request, Response, Step
+from kinto_orm.flow.messages import Form, Program, Request, Response, Step, entries
 
 
 T = TypeVar("T")
@@ -37,8 +37,8 @@ def _rehearsed(request: Request) -> Program[Response]:
         return answer
     if request.path != "/batch":
         return _played(request.method, request.path, request.body)
-    entries: list[dict[str, Any]] = request.body["requests"]
-    reads = [entry for entry in entries if entry["method"] in ("GET", "HEAD")]
+    whole = entries(request.body)
+    reads = [entry for entry in whole if entry["method"] in ("GET", "HEAD")]
     answers: list[Any] = []
     if reads:
         response: Response = yield attrs.evolve(request, body={"requests": reads})
@@ -49,7 +49,7 @@ def _rehearsed(request: Request) -> Program[Response]:
         answers.pop(0)
         if entry["method"] in ("GET", "HEAD")
         else _as_part(_played(entry["method"], entry["path"], entry.get("body")))
-        for entry in entries
+        for entry in whole
     ]
     return Response(200, {"responses": parts}, rehearsed=True)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import warnings
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from io import BytesIO
 from types import TracebackType
-from typing import Any, ClassVar, Final, Self, TypeAlias, TypeVar
+from typing import Any, Final, Self, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
@@ -35,9 +35,8 @@ from kinto_orm.flow import (
 )
 from kinto_orm.flow.drivers import Recorded
 from kinto_orm.flow.refusals import response_error
-from kinto_orm.transport import blocking
-from kinto_orm.transport.auth import Credentials
 from kinto_orm.transport.codec import encode, jsonable
+from kinto_orm.transport.credentials import Credentials
 from kinto_orm.transport.dry import rehearsing
 from kinto_orm.transport.params import raw_parameters
 from kinto_orm.transport.wire import Server, Timeout
@@ -159,8 +158,10 @@ def _json(part: Any) -> str:
 class _SessionBase(RawRequests):
     """What sessions that block and that await have in common."""
 
-    #: What makes the steps of its flows.
-    _transport: ClassVar[Callable[..., Any]]
+    @staticmethod
+    @abstractmethod
+    def _transport(*args: Any) -> Any:
+        """Return what makes the steps of its flows; it is loaded for who makes requests."""
 
     def __init__(
         self,
@@ -291,7 +292,12 @@ class HTTPSession(_SessionBase, Blocking):
     session of *requests* to use.
     """
 
-    _transport = blocking.Blocking
+    @staticmethod
+    def _transport(*args: Any) -> Any:
+        """Return what makes the requests."""
+        from kinto_orm.transport import blocking
+
+        return blocking.Blocking(*args)
 
     def close(self) -> None:
         """Close the connections."""
@@ -314,7 +320,7 @@ class AsyncHTTPSession(_SessionBase, Awaiting):
 
     @staticmethod
     def _transport(*args: Any) -> Any:
-        """Return what makes the requests; event loops are loaded for who uses one."""
+        """Return what makes the requests."""
         from kinto_orm.transport import awaiting
 
         return awaiting.Awaiting(*args)

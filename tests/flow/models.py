@@ -41,10 +41,10 @@ class Memory:
     def __call__(self, request: Request) -> Response:
         """Answer *request*."""
         if request.path == "/batch":
-            entries: list[Document] = request.body["requests"]
-            if len(entries) > self.limit:
+            parts = list(request.parts)
+            if len(parts) > self.limit:
                 return Response(413)
-            statuses = self._round_trip([_request(entry) for entry in entries])
+            statuses = self._round_trip(parts)
             if statuses is None:
                 return Response(409)
             return Response(200, {"responses": [_part(each) for each in statuses]})
@@ -125,10 +125,6 @@ class Lossy:
         if fate in ("refused", "failed"):
             return Response(503)
         return answer if answer is not None and fate == "passes" else AnswerLost(fate)
-
-
-def _request(entry: Document) -> Request:
-    return Request(entry["method"], entry["path"], (), entry.get("headers", {}), entry.get("body"))
 
 
 def _part(response: Response) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def put(path: str, **data: Any) -> Request:
 def entries(request: Request) -> list[str]:
     """Return method and path of what *request*, a batch, asks for."""
     assert (request.method, request.path) == ("POST", "/batch")
-    return [f"{entry['method']} {entry['path']}" for entry in request.body["requests"]]
+    return [f"{part.method} {part.path_url}" for part in request.parts]
 
 
 def answered(*parts: int | tuple[int, Any]) -> Response:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinto_orm.exceptions import AnswerLost, NotSent, ServerError, Unauthorized, UnsendableValue
-from kinto_orm.flow import Form, Headers, Request, Response
+from kinto_orm.flow import Form, Headers, Request, Response, messages
 from kinto_orm.flow.batching import Chunk, outer, together_once
 from kinto_orm.flow.messages import Download
 from kinto_orm.flow.recovering import MERGE_PATCH
@@ -25,6 +25,16 @@ from .scripts import LAW, Reply, Script, answered, entries, put, replies, respon
 JSON_PATCH = Request("PATCH", "/alone", body=[{"op": "add", "path": "/data/x", "value": 1}])
 
 
+#: Requests that may have much alike, or nothing.
+MADE = st.builds(
+    Request,
+    st.sampled_from(["GET", "PUT", "PATCH"]),
+    st.sampled_from(["/a", "/b", "/a/b"]),
+    headers=st.dictionaries(st.sampled_from(["if-match", "x"]), st.sampled_from("12")),
+    body=st.none() | st.fixed_dictionaries({"data": st.dictionaries(st.text(), st.integers())}),
+)
+
+
 def merge(data: Any) -> Request:
     """Return a merge patch."""
     body = {} if data is None else {"data": data}
@@ -33,8 +43,7 @@ def merge(data: Any) -> Request:
 
 def entry(request: Request) -> dict[str, Any]:
     """Return *request* as it is in a batch."""
-    entry: dict[str, Any] = outer([request, request]).body["requests"][0]
-    return entry
+    return messages.entries(outer([request, request]).body)[0]
 
 
 def chunks(requests: list[Request], limit: int) -> list[list[int]]:
@@ -218,6 +227,38 @@ class TestOuter:
         """It is made once only if none in it may be made more often."""
         requests = [Request("GET", "/a", once=flag) for flag in flags]
         assert outer(requests).once is once
+
+    def test_said_once(self) -> None:
+        """B11: the method and the headers that all have are said once."""
+        create = {"If-None-Match": "*"}
+        requests = [Request("PUT", f"/{n}", (), create, {"data": {"n": n}}) for n in range(2)]
+        assert outer(requests).body == {
+            "defaults": {"method": "PUT", "headers": {"if-none-match": "*"}},
+            "requests": [
+                {"path": "/0", "body": {"data": {"n": 0}}},
+                {"path": "/1", "body": {"data": {"n": 1}}},
+            ],
+        }
+
+    def test_said_by_each(self) -> None:
+        """What one of them has otherwise, or has not, each says itself."""
+        requests = [Request("PUT", "/a", (), {"If-None-Match": "*"}), put("/b"), put("/c")]
+        batch = outer(requests).body
+        assert batch["defaults"] == {"method": "PUT"}
+        assert [each.get("headers") for each in batch["requests"]] == [
+            {"if-none-match": "*"},
+            None,
+            None,
+        ]
+        assert "defaults" not in outer([requests[0], Request("DELETE", "/d")]).body
+
+    @LAW
+    @given(requests=st.lists(MADE, min_size=2, max_size=4))
+    def test_parts(self, requests: list[Request]) -> None:
+        """Whatever is said once, the parts of a batch are the requests that it is made of."""
+        batch = outer(requests)
+        assert [attrs.evolve(part, params=()) for part in batch.parts] == requests
+        assert batch.writes is any(each.writes for each in requests)
 
     def test_nothing_needless(self) -> None:
         """An entry has neither headers nor a body if the request has none."""

@@ -37,11 +37,34 @@ def test_a_batch_writes_if_any_of_it_does(methods: list[str], writes: bool) -> N
 
 @pytest.mark.parametrize(
     ("body", "writes"),
-    [({"defaults": {"method": "PUT"}, "requests": [{"path": "/"}]}, True), ({}, False)],
+    [
+        ({"defaults": {"method": "PUT"}, "requests": [{"path": "/"}]}, True),
+        ({"defaults": {"method": "GET"}, "requests": [{"path": "/"}]}, False),
+        ({"defaults": {"method": "GET"}, "requests": [{"path": "/", "method": "PUT"}]}, True),
+        ({"requests": [{"path": "/"}]}, True),
+        ({}, False),
+    ],
 )
 def test_a_batch_of_a_user(body: Any, writes: bool) -> None:  # noqa: FBT001
     """B11: where a request of a batch does not say what it does, it may write."""
     assert Request("POST", "/batch", body=body).writes is writes
+
+
+def test_parts_of_a_batch_of_a_user() -> None:
+    """B11: what a batch says of all is added to what each says, as the server adds it."""
+    body = {
+        "defaults": {"method": "PUT", "headers": {"a": "1"}, "body": {"data": {"x": {"y": 1}}}},
+        "requests": [
+            {"path": "/a"},
+            {"path": "/b", "method": "PATCH", "headers": {"a": "2", "b": "3"}},
+            {"path": "/c?q=1", "body": {"data": {"x": {"z": 2}}}},
+        ],
+    }
+    assert Request("POST", "/batch", body=body).parts == (
+        Request("PUT", "/a", [], {"a": "1"}, {"data": {"x": {"y": 1}}}),
+        Request("PATCH", "/b", [], {"a": "2", "b": "3"}, {"data": {"x": {"y": 1}}}),
+        Request("PUT", "/c", [("q", "1")], {"a": "1"}, {"data": {"x": {"y": 1, "z": 2}}}),
+    )
 
 
 class TestHeaders:

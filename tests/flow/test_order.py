@@ -59,10 +59,8 @@ def numbered(draw: st.DrawFn, methods: tuple[str, ...] = ("PUT", "DELETE")) -> l
 def trips(script: Script) -> Iterator[list[int]]:
     """Give the numbers of the requests of each round trip; looks have none."""
     for request in script.requests:
-        parts = (
-            request.body["requests"] if request.path == "/batch" else [{"headers": request.headers}]
-        )
-        yield [int(part["headers"][NUMBER]) for part in parts if NUMBER in part.get("headers", {})]
+        parts = request.parts or (request,)
+        yield [int(part.headers[NUMBER]) for part in parts if NUMBER in part.headers]
 
 
 def ask(*requests: Request) -> Pending[list[Response]]:

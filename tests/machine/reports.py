@@ -54,9 +54,8 @@ def _writes(request: Request) -> Iterator[tuple[str, str, Iterable[str]]]:
     if request.path != "/batch":
         yield request.method, request.path, request.headers
         return
-    body: Any = request.body
-    for each in body["requests"]:
-        yield each["method"], each["path"].removeprefix("/v1"), each["headers"]
+    for each in request.parts:
+        yield each.method, each.path.removeprefix("/v1"), each.headers
 
 
 def check_result(

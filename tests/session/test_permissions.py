@@ -114,7 +114,7 @@ class TestWriting:
         three.note = None
         session.commit()
         assert len(session.writes) == 3
-        forms = [each["method"] for each in session.writes[-1].body["requests"]]
+        forms = [each.method for each in session.writes[-1].parts]
         assert forms == ["PATCH", "PUT", "PUT"]
         assert permitted(app) == {"read": {Everyone, ANN}, "write": set()}
         assert permitted(app, "b") == {"write": set()}

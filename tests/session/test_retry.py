@@ -215,9 +215,7 @@ class TestLock:
         counter = session.get_one(Counter, "c")
         counter.count = 1
         (request,) = session.plan().requests
-        entries = [
-            (each["method"], each["path"].rpartition("/")[2]) for each in request.body["requests"]
-        ]
+        entries = [(each.method, each.path.rpartition("/")[2]) for each in request.parts]
         assert entries == [("PUT", LOCK), ("PATCH", "c"), ("DELETE", LOCK)]
         assert session.commit().updated == (counter,)
         assert app.stored()["c"]["count"] == 1

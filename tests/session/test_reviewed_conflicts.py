@@ -183,11 +183,7 @@ def test_permissions_that_could_not_be_read_are_not_dropped(app: App) -> None:
 def locked(session: Any) -> list[bool]:
     """Return for each request that wrote whether it is a batch with a lock around it."""
     return [
-        [
-            entry["method"]
-            for entry in request.body["requests"]
-            if entry["path"].endswith(f"/{LOCK}")
-        ]
+        [part.method for part in request.parts if part.path.endswith(f"/{LOCK}")]
         == ["PUT", "DELETE"]
         if request.path == "/batch"
         else False

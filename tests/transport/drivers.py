@@ -26,7 +26,7 @@ import pytest
 from kinto_orm import AsyncClient, Client, RetryPolicy
 from kinto_orm.flow import Request, Response
 from kinto_orm.transport import awaiting, blocking
-from kinto_orm.transport.auth import Credentials
+from kinto_orm.transport.credentials import Credentials
 from kinto_orm.transport.wire import Server, Timeout
 
 

@@ -18,7 +18,8 @@ from requests.auth import HTTPBasicAuth
 from faults import FaultProxy
 from kinto_orm.exceptions import KintoException
 from kinto_orm.flow import Request
-from kinto_orm.transport.auth import BearerTokenAuth, Credentials, TokenAuth, signed_headers, signer
+from kinto_orm.transport.auth import BearerTokenAuth, TokenAuth, signed_headers, signer
+from kinto_orm.transport.credentials import Credentials
 from kinto_orm.transport.wire import Server
 
 from .drivers import ONCE, Driver
@@ -38,6 +39,14 @@ class Token(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Custom {request.method} {request.path_url}"
         request.headers["X-Length"] = str(len(request.body or b""))
+        return request
+
+
+class Marked(BearerTokenAuth):
+    """A token of a user's own kind, which looks at what is sent."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"{self.type} {self.token} {request.method}"
         return request
 
 
@@ -67,6 +76,7 @@ FORMS: list[tuple[Credentials, str | None]] = [
     (BearerTokenAuth("abc", type="Bearer+OIDC"), "Bearer+OIDC abc"),
     (HTTPBasicAuth("name", "secret"), basic("name", "secret")),
     (Token(), "Custom GET /v1/"),
+    (Marked("abc"), "Bearer abc GET"),
 ]
 
 
@@ -153,6 +163,15 @@ class TestForms:
             "Authorization": "Custom PUT /v1/x?a=1",
             "X-Length": "4",
         }
+
+    def test_headers_that_are_there(self, driver: Driver, proxy: FaultProxy) -> None:
+        """Credentials take the place of a header of that name, in whatever case that is written."""
+        proxy.answer(200, {})
+        request = Request("GET", "/", headers={"authorization": "Bearer other", "x-mine": "1"})
+        driver.send(proxy.url, request, credentials=("name", "secret"))
+        sent = proxy.requests[0].headers
+        assert sent.get_all("Authorization") == [basic("name", "secret")]
+        assert sent["X-Mine"] == "1"
 
     def test_body_is_seen(self, driver: Driver, proxy: FaultProxy) -> None:
         """It is the same by both transports."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import mimetypes
 import os
-import secrets
 import unicodedata
 
 from collections.abc import Mapping
@@ -71,6 +70,8 @@ class AttachmentEndpoints(ServerEndpoints):
             AttachmentError: If its name is none, if it is said to be elsewhere, or if it is not
                 what the record says.
         """
+        import secrets  # With what few programs need.
+
         attachment = _of(record)
         target: Path = yield Work(lambda: _target(attachment, filepath))
         if not (yield Work(lambda: _is_there(target, attachment, overwrite=overwrite))):

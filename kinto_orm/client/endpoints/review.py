@@ -6,8 +6,6 @@ A state of a collection is its ``status``; the server does the rest.
 
 from __future__ import annotations
 
-import secrets
-
 from typing import Any
 
 from kinto_orm.client.endpoints import objects
@@ -42,6 +40,8 @@ class ReviewEndpoints(ServerEndpoints):
         Raises:
             NotFound: If there is no such collection, or the server does not have that endpoint.
         """
+        import secrets  # With what few programs need.
+
         # Numbers that no changeset will have as its timestamp for a long time.
         expected = 999_999_000_000 + secrets.randbelow(1_000_000) if bust_cache else 0
         path = self._path("changeset", bucket, collection)
