@@ -2,18 +2,79 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+import time
 
+from pathlib import Path
+from typing import Final
+
+from benchmarks.machine import machine, versions
 from benchmarks.measuring import ROOT, Laboratory, surroundings
-from benchmarks.questions import QUESTIONS
-import statistics as st
+from benchmarks.page import write_page
+from benchmarks.questions import QUESTIONS, Question
+from benchmarks.results import Results, findings
+from benchmarks.table import table
 
-def main():
-    only=sys.argv[1:]
-    with surroundings(ROOT) as env, Laboratory(env, True, lambda s: print(s,file=sys.stderr)) as lab:
-        for q in QUESTIONS:
-            if only and q.name not in only: continue
-            r=lab.asked(q)
-            for g in q.goals:
-                print(q.name,g.what,{n:round(st.median(x[n].get(g.figure,0) for x in r),2) for n in q.contestants})
-main()
+
+#: Where the page is, and its pictures.
+DOCS: Final = ROOT / "docs"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Do what the arguments say."""
+    given = _parser().parse_args(arguments)
+    if given.results is not None:
+        results = Results.read(given.results)
+    else:
+        results = measured(chosen(given.questions), given.package, quick=given.quick)
+    if given.keep is not None:
+        results.write(given.keep)
+    if not (given.quick or given.questions or given.print_only):
+        write_page(results, DOCS)
+    sys.stdout.write(f"{table(findings(results))}\n")
+
+
+def chosen(names: list[str]) -> list[Question]:
+    """
+    Return the questions with these *names*; all of them if there are none.
+
+    Raises:
+        SystemExit: If there is no such question.
+    """
+    known = {each.name: each for each in QUESTIONS}
+    if wrong := [name for name in names if name not in known]:
+        msg = f"there is no question {', '.join(wrong)}; there are {', '.join(known)}"
+        raise SystemExit(msg)
+    return [known[name] for name in names or known]
+
+
+def measured(questions: list[Question], package: Path, *, quick: bool) -> Results:
+    """Ask *questions* of the package that is in a folder."""
+    began = time.monotonic()
+    with surroundings(package) as environment, Laboratory(environment, quick, _say) as laboratory:
+        _say(f"measuring {laboratory.measured()}")
+        answers = [laboratory.asked(each) for each in questions]
+    seconds = time.monotonic() - began
+    _say(f"took {seconds:.0f} s")
+    return Results(quick, machine(), versions(package), seconds, answers)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    add = parser.add_argument
+    add("questions", nargs="*", help="the names of those to ask; all, and the page, if omitted")
+    add("--quick", action="store_true", help="do little, and print the table alone")
+    add("--package", type=Path, default=ROOT, help="a folder with another kinto_orm to measure")
+    add("--from", dest="results", type=Path, help="show what was found before; measure nothing")
+    add("--keep", type=Path, help="write what was found to this file, too")
+    add("--print-only", action="store_true", help="print the table, and leave the page as it is")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -7,24 +7,22 @@ import os
 import subprocess
 import sys
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, TypeAlias
+from typing import Final
 
 from attrs import define, field
 
 from benchmarks.questions import Question
+from benchmarks.results import Answers, sized
 from benchmarks.run import Figures
 from benchmarks.servers import serving
 
 
 #: The folder that this package is in.
 ROOT: Final = Path(__file__).resolve().parent.parent
-
-#: Of each round, the figures of each contestant.
-Rounds: TypeAlias = list[dict[str, Figures]]
 
 
 @contextmanager
@@ -63,37 +61,61 @@ class Laboratory:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def asked(self, question: Question) -> Rounds:
+    def measured(self) -> str:
+        """Return where the package is that samples import."""
+        program = "import kinto_orm; print(kinto_orm.__file__)"
+        found = Path(self._output(["-c", program]).strip())
+        return str(found.parent.resolve())
+
+    def asked(self, question: Question) -> Answers:
         """Return what was found in all rounds of *question*."""
-        size = question.quick if self.quick else question.size
-        rounds = question.quick_rounds if self.quick else question.rounds
+        size, sizes, rounds = question.size, question.sizes, question.rounds
+        if self.quick:
+            size, sizes, rounds = question.quick, question.quick_sizes, question.quick_rounds
         found = []
         for number in range(rounds):
             self.say(f"{question.name}: round {number + 1} of {rounds}")
-            found.append(self._round(question, size, number))
-        return found
+            found.append(self._round(question, sizes or (size,), number))
+        return Answers(question.name, size, sizes, found)
 
-    def _round(self, question: Question, size: int, number: int) -> dict[str, Figures]:
+    def _round(
+        self, question: Question, sizes: Sequence[int], number: int
+    ) -> dict[str, Figures]:
         """Let each contestant have its turn: who begins differs from round to round."""
         names = list(question.contestants)
         start = number % len(names)
-        base = self._server(question.server) if question.server else ""
         return {
-            name: self._sample(question.contestants[name], base, size, question.warmth)
+            name: self._figures(question, name, sizes)
             for name in names[start:] + names[:start]
         }
 
+    def _figures(self, question: Question, who: str, sizes: Sequence[int]) -> Figures:
+        """Return the figures of one contestant, in one turn."""
+        base = self._server(question.server) if question.server else ""
+        work, warmth = question.contestants[who], question.warmth
+        if len(sizes) == 1:
+            return self._sample(work, base, sizes[0], warmth)
+        found = {size: self._sample(work, base, size, warmth) for size in sizes}
+        return {
+            sized(size, name): value
+            for size, figures in found.items()
+            for name, value in figures.items()
+        }
+
     def _sample(self, work: str, base: str, size: int, warmth: int) -> Figures:
-        command = [sys.executable, "-P", "-m", "benchmarks.sample"]
-        run = subprocess.run(  # noqa: S603 (our own program)
-            [*command, work, base, str(size), str(warmth)],
+        arguments = ["-m", "benchmarks.sample", work, base, str(size), str(warmth)]
+        figures: Figures = json.loads(self._output(arguments))
+        return figures
+
+    def _output(self, arguments: list[str]) -> str:
+        """Return what a Python prints."""
+        return subprocess.run(  # noqa: S603 (our own program)
+            [sys.executable, "-P", *arguments],
             env=self.environment,
             stdout=subprocess.PIPE,
             text=True,
             check=True,
-        )
-        figures: Figures = json.loads(run.stdout)
-        return figures
+        ).stdout
 
     def _server(self, name: str) -> str:
         if name not in self._servers:

@@ -44,9 +44,6 @@ def change(person: Person, number: int) -> None:
 def person(number: int, document: Document) -> Person:
     """Return a new record with what is in *document*."""
     values = fresh(number, document)
-    address = values.pop("address")
-    values["address"] = Address(
-        street=address["street"], city=address["city"], zip_code=address["zip"]
-    )
+    values["address"] = Address(**values["address"])
     values["born"] = date.fromisoformat(values["born"])
     return Person(**values)

@@ -8,9 +8,13 @@ from typing import Final, Literal
 from attrs import field, frozen
 
 
+#: Who answers.
 OURS: Final = "kinto-orm"
+CLIENT: Final = "kinto-orm's client"
+AWAITING: Final = "kinto-orm, awaiting"
 THEIRS: Final = "kinto-http"
 BARE: Final = "bare wire"
+REQUESTS: Final = "requests"
 
 #: What a figure counts, and how it is written.
 Unit = Literal["µs", "s", "bytes", "instructions", "requests", "share", "times"]
@@ -54,7 +58,9 @@ class Question:
         rounds: How often each contestant has its turn.
         quick_rounds: How often in a quick run; 0 if it is left out there.
         warmth: How many are done first, unmeasured.
-        sizes: All sizes, if it is asked for several.
+        sizes: All sizes, if it is asked for several; the goals are then how much a figure may
+            be at the last, of what it is at the first.
+        quick_sizes: These, in a quick run.
         goals: What is to be reached.
         note: What there is to know about it, for who reads the page.
     """
@@ -69,31 +75,49 @@ class Question:
     quick_rounds: int = 2
     warmth: int = 50
     sizes: tuple[int, ...] = ()
+    quick_sizes: tuple[int, ...] = ()
     goals: tuple[Goal, ...]
     note: str = ""
 
 
-def _all(function: str, *without: str) -> dict[str, str]:
+def _all(function: str) -> dict[str, str]:
     modules = {OURS: "ours", THEIRS: "kinto_http", BARE: "bare"}
-    return {who: f"{module}.{function}" for who, module in modules.items() if who not in without}
+    return {who: f"{module}.{function}" for who, module in modules.items()}
 
 
-def _cpu(most: float, against: str, what: str, of: str = OURS) -> Goal:
+def _others(function: str) -> dict[str, str]:
+    return {who: work for who, work in _all(function).items() if who != OURS}
+
+
+def _cpu(most: float | None, against: str | None, what: str, of: str = OURS) -> Goal:
     return Goal("each", f"CPU {what}", "µs", most, against, of)
 
 
-_LOADING = (_cpu(1.0, THEIRS, "a record"), _cpu(2.0, BARE, "a record"))
+def _wall(most: float, against: str, what: str, of: str = OURS) -> Goal:
+    return Goal("wall", f"time {what}", "s", most, against, of)
+
+
+def _loading(count: int, **how: int) -> Question:
+    return Question(
+        name=f"load-{count}",
+        title=f"Load {count:,} records, typed and tracked",
+        contestants=_all("load"),
+        size=count,
+        goals=(_cpu(1.0, THEIRS, "a record"), _cpu(2.0, BARE, "a record")),
+        note="In pages of 1,000. The others have dictionaries afterwards.",
+        **how,
+    )
+
+
+#: As one record is read or written by the session, and by the client alone.
+_ONE: Final = (
+    _cpu(1.0, THEIRS, "a request"),
+    _cpu(1.0, THEIRS, "a request, by the client alone", CLIENT),
+)
 
 QUESTIONS: Final = (
-    Question(
-        name="load-5000",
-        title="Load 5,000 records, typed and tracked",
-        contestants=_all("load"),
-        size=5_000,
-        quick=1_000,
-        goals=_LOADING,
-        note="In pages of 1,000. The others have dictionaries afterwards.",
-    ),
+    _loading(5_000, quick=1_000),
+    _loading(100_000, quick=5_000, quick_rounds=1, rounds=5),
     Question(
         name="commit-1000",
         title="Commit 1,000 changed of 5,000 loaded",
@@ -102,29 +126,168 @@ QUESTIONS: Final = (
         quick=1_000,
         goals=(
             _cpu(0.7, THEIRS, "a change"),
-            Goal("rounding", "requests, of ⌈n / 25⌉", "times", 1.0),
+            Goal("rounding", "requests, of ⌈changes / 25⌉", "times", 1.0),
             Goal("body", "bytes sent", "bytes", 1.1, BARE),
         ),
         note=(
             "One leaf of each is changed: a name, a date, or something in a nested object. The"
             " others are told what has changed; kinto-orm finds out. The bare wire sends the"
-            " shortest batch with preconditions that says the same."
+            " shortest batches with preconditions that say the same."
+        ),
+    ),
+    Question(
+        name="commit-nothing",
+        title="Commit nothing, with 10,000 loaded",
+        contestants=_all("commit_nothing"),
+        size=10_000,
+        quick=2_000,
+        goals=(_cpu(1.0, None, "a record"), _cpu(None, BARE, "a record")),
+        note=(
+            "The bare wire compares the dictionaries with a copy, by `==`; kinto-http with its"
+            " `collection_diff`. The ratio says more than the time where machines differ."
         ),
     ),
     Question(
         name="get",
         title="Get one record, 500 times",
-        contestants={
-            OURS: "ours.get_in_session",
-            "kinto-orm's client": "ours.get",
-            **_all("get", OURS),
-        },
+        contestants={OURS: "ours.get_in_session", CLIENT: "ours.get", **_others("get")},
         size=500,
         quick=100,
-        goals=(
-            _cpu(1.0, THEIRS, "a request"),
-            _cpu(1.0, THEIRS, "a request, by the client alone", "kinto-orm's client"),
-        ),
+        goals=_ONE,
         note="kinto-orm: by a session that does not have it yet, as a typed and tracked record.",
+    ),
+    Question(
+        name="patch",
+        title="Patch one record, 500 times",
+        contestants={OURS: "ours.patch_in_session", CLIENT: "ours.patch", **_others("patch")},
+        size=500,
+        quick=100,
+        goals=_ONE,
+        note="kinto-orm: a field of a record in a session is changed, and committed.",
+    ),
+    Question(
+        name="create",
+        title="Create 5,000 records on a real Kinto",
+        contestants={
+            OURS: "ours.create",
+            AWAITING: "ours.create_awaiting",
+            THEIRS: "kinto_http.create",
+        },
+        server="stored",
+        size=5_000,
+        quick=250,
+        rounds=3,
+        quick_rounds=1,
+        goals=(
+            _wall(1.0, THEIRS, "blocking"),
+            _wall(1.0, THEIRS, "awaiting", AWAITING),
+            Goal("share", "client's CPU, of the time, blocking", "share", 0.05),
+            Goal("share", "client's CPU, of the time, awaiting", "share", 0.05, of=AWAITING),
+        ),
+        note=(
+            "On PostgreSQL, in batches of 25. kinto-http's awaiting client cannot send batches: its"
+            " blocking one is what both are compared with."
+        ),
+    ),
+    Question(
+        name="read-far",
+        title="Read 100,000 records of a server that is 50 ms away",
+        contestants=_all("read_far"),
+        server="far",
+        size=100_000,
+        quick=5_000,
+        rounds=3,
+        quick_rounds=1,
+        goals=(_wall(0.6, THEIRS, "in all"),),
+        note=(
+            "In pages of 1,000; the letters of each record are counted, which takes some 30 µs"
+            " and stands for what a program does with it."
+        ),
+    ),
+    Question(
+        name="memory",
+        title="Keep 100,000 records in memory",
+        contestants=_all("hold"),
+        size=100_000,
+        quick=10_000,
+        rounds=3,
+        quick_rounds=1,
+        goals=(Goal("held each", "memory a record", "bytes", 2.0, BARE),),
+        note=(
+            "How much the resident memory of the process grows, after a collection of garbage, and"
+            " after what is free was given back to the system. The bare wire has the dictionaries"
+            " of orjson, kinto-http those of Python's own parser."
+        ),
+    ),
+    Question(
+        name="streaming",
+        title="Read 100,000 records and keep none",
+        contestants={OURS: "ours.stream"},
+        size=100_000,
+        quick=10_000,
+        rounds=3,
+        quick_rounds=1,
+        goals=(Goal("grown", "peak of memory at the end, of that after a fifth", "times", 1.05),),
+        note="Untracked, page by page.",
+    ),
+    Question(
+        name="concurrent-gets",
+        title="Get 1,000 records at the same time, awaiting",
+        contestants=_all("get_at_once"),
+        size=1_000,
+        quick=200,
+        goals=(_wall(0.35, THEIRS, "in all"),),
+        note="With `asyncio.gather`. The bare wire is aiohttp, with 100 connections as is usual.",
+    ),
+    Question(
+        name="growth",
+        title="CPU for each record, as there are more of them",
+        contestants={OURS: "ours.grow"},
+        size=100_000,
+        sizes=(1_000, 10_000, 100_000),
+        quick=10_000,
+        quick_sizes=(500, 2_000, 5_000),
+        rounds=3,
+        quick_rounds=1,
+        goals=(
+            Goal("load each", "load", "µs", 1.5),
+            Goal("commit each", "commit a fifth, changed", "µs", 1.5),
+            Goal("nothing each", "commit nothing", "µs", 1.5),
+        ),
+        note="Linear would be: each record takes the same, however many there are.",
+    ),
+    Question(
+        name="import",
+        title="Import the package",
+        contestants={
+            OURS: "programs.import_ours",
+            THEIRS: "programs.import_kinto_http",
+            REQUESTS: "programs.import_requests",
+        },
+        server="",
+        size=3,
+        quick=1,
+        warmth=0,
+        goals=(_cpu(1.3, REQUESTS, "of a program that does nothing else"),),
+        note="Whole processes, with their bytecode at hand. kinto-orm imports requests, too.",
+    ),
+    Question(
+        name="instructions",
+        title="Instructions of two small cases",
+        contestants={OURS: "programs.count_instructions"},
+        server="",
+        size=5,
+        quick=1,
+        rounds=1,
+        quick_rounds=0,
+        warmth=0,
+        goals=(
+            Goal("load", "load 50 records", "instructions", None),
+            Goal("commit", "commit 5 changed of 50", "instructions", None),
+        ),
+        note=(
+            "Counted by valgrind's callgrind, without sockets: they repeat exactly, however noisy"
+            " the machine is."
+        ),
     ),
 )

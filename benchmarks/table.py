@@ -1,0 +1,83 @@
+"""The findings as a table, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from benchmarks.questions import BARE, REQUESTS, THEIRS, Unit
+from benchmarks.results import Finding, Spread
+
+
+_HEAD: Final = (
+    "question", "of what", "kinto-orm", "kinto-http", "bare wire", "ratio", "goal", "met",
+)  # fmt: skip
+
+
+def table(findings: Iterable[Finding]) -> str:
+    """Return *findings* as a table."""
+    rows: list[tuple[str, ...]] = [_HEAD, ("---",) * len(_HEAD)]
+    before = ""
+    for each in findings:
+        title = each.answers.question.title
+        rows.append(("" if title == before else title, *_cells(each)))
+        before = title
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cells(finding: Finding) -> tuple[str, ...]:
+    goal, unit = finding.goal, finding.goal.unit
+    values = [finding.value(who) for who in (goal.of, THEIRS, BARE)]
+    own, theirs, bare = ("" if value is None else written(value, unit) for value in values)
+    if goal.against == REQUESTS and (value := finding.value(REQUESTS)) is not None:
+        bare = f"{written(value, unit)} ({REQUESTS})"
+    return goal.what, own, theirs, bare, _ratio(finding), _goal(finding), _met(finding)
+
+
+def _ratio(finding: Finding) -> str:
+    if finding.found is None:
+        return "not measured"
+    if finding.goal.against is None and not finding.answers.sizes:
+        return ""
+    return spread(finding.found)
+
+
+def _goal(finding: Finding) -> str:
+    goal = finding.goal
+    if goal.most is None:
+        return "" if goal.against is None else f"none, × {goal.against}"
+    if finding.answers.sizes:
+        return f"≤ {goal.most:.2f} × the first"
+    if goal.against is None:
+        return f"≤ {written(goal.most, goal.unit)}"
+    return f"≤ {goal.most:.2f} × {goal.against}"
+
+
+def _met(finding: Finding) -> str:
+    return {None: "", True: "yes", False: "**no**"}[finding.met]
+
+
+def spread(found: Spread) -> str:
+    """Return a ratio, with the least and the greatest of all rounds."""
+    return f"{found.usual:.2f} ({found.least:.2f}–{found.most:.2f})"
+
+
+def written(value: float, unit: Unit) -> str:
+    """Return a *value* with its unit, in as many digits as one reads."""
+    if unit == "share":
+        return f"{value:.1%}".replace("%", " %")
+    if unit == "times":
+        return f"{value:.2f}"
+    if unit in ("µs", "s"):
+        return _scaled(value if unit == "µs" else value * 1e6, ("µs", "ms", "s"))
+    if unit == "bytes":
+        return _scaled(value, ("B", "kB", "MB"))
+    return _scaled(value, ("", "thousand", "million")).strip()
+
+
+def _scaled(value: float, names: tuple[str, ...]) -> str:
+    place = 0
+    while abs(value) >= 1000 and place < len(names) - 1:
+        value, place = value / 1000, place + 1
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:.{digits}f} {names[place]}"
