@@ -200,7 +200,7 @@ QUESTIONS: Final = (
         quick_rounds=1,
         goals=(_wall(0.6, THEIRS, "in all"),),
         note=(
-            "In pages of 1,000; the letters of each record are counted, which takes some 30 µs"
+            "In pages of 1,000; pieces of the text of each record are counted, which takes some 40 µs"
             " and stands for what a program does with it."
         ),
     ),
