@@ -63,6 +63,9 @@ class Question:
         quick_sizes: These, in a quick run.
         goals: What is to be reached.
         note: What there is to know about it, for who reads the page.
+        axis: What its picture shows: the figure of its first goal.
+        told: What it shows instead, if there is one contestant alone: words, and figures.
+        shown: What these count.
     """
 
     name: str
@@ -78,6 +81,9 @@ class Question:
     quick_sizes: tuple[int, ...] = ()
     goals: tuple[Goal, ...]
     note: str = ""
+    axis: str = "CPU time for each record"
+    told: tuple[tuple[str, str], ...] = ()
+    shown: Unit | None = None
 
 
 def _all(function: str) -> dict[str, str]:
@@ -129,6 +135,7 @@ QUESTIONS: Final = (
             Goal("rounding", "requests, of ⌈changes / 25⌉", "times", 1.0),
             Goal("body", "bytes sent", "bytes", 1.1, BARE),
         ),
+        axis="CPU time for each change",
         note=(
             "One leaf of each is changed: a name, a date, or something in a nested object. The"
             " others are told what has changed; kinto-orm finds out. The bare wire sends the"
@@ -154,6 +161,7 @@ QUESTIONS: Final = (
         size=500,
         quick=100,
         goals=_ONE,
+        axis="CPU time for each request",
         note="kinto-orm: by a session that does not have it yet, as a typed and tracked record.",
     ),
     Question(
@@ -163,6 +171,7 @@ QUESTIONS: Final = (
         size=500,
         quick=100,
         goals=_ONE,
+        axis="CPU time for each request",
         note="kinto-orm: a field of a record in a session is changed, and committed.",
     ),
     Question(
@@ -184,6 +193,7 @@ QUESTIONS: Final = (
             Goal("share", "client's CPU, of the time, blocking", "share", 0.05),
             Goal("share", "client's CPU, of the time, awaiting", "share", 0.05, of=AWAITING),
         ),
+        axis="time in all",
         note=(
             "On PostgreSQL, in batches of 25. kinto-http's awaiting client cannot send batches: its"
             " blocking one is what both are compared with."
@@ -199,6 +209,7 @@ QUESTIONS: Final = (
         rounds=3,
         quick_rounds=1,
         goals=(_wall(0.6, THEIRS, "in all"),),
+        axis="time in all",
         note=(
             "In pages of 1,000; pieces of the text of each record are counted, which takes some 40 µs"
             " and stands for what a program does with it."
@@ -213,6 +224,7 @@ QUESTIONS: Final = (
         rounds=3,
         quick_rounds=1,
         goals=(Goal("held each", "memory a record", "bytes", 2.0, BARE),),
+        axis="memory for each record",
         note=(
             "How much the resident memory of the process grows, after a collection of garbage, and"
             " after what is free was given back to the system. The bare wire has the dictionaries"
@@ -228,6 +240,9 @@ QUESTIONS: Final = (
         rounds=3,
         quick_rounds=1,
         goals=(Goal("grown", "peak of memory at the end, of that after a fifth", "times", 1.05),),
+        axis="memory of the process at the most, so far",
+        told=(("after a fifth", "early"), ("at the end", "late")),
+        shown="bytes",
         note="Untracked, page by page.",
     ),
     Question(
@@ -237,6 +252,7 @@ QUESTIONS: Final = (
         size=1_000,
         quick=200,
         goals=(_wall(0.35, THEIRS, "in all"),),
+        axis="time in all",
         note="With `asyncio.gather`. The bare wire is aiohttp, with 100 connections as is usual.",
     ),
     Question(
@@ -269,6 +285,7 @@ QUESTIONS: Final = (
         quick=1,
         warmth=0,
         goals=(_cpu(1.3, REQUESTS, "of a program that does nothing else"),),
+        axis="CPU time of a program",
         note="Whole processes, with their bytecode at hand. kinto-orm imports requests, too.",
     ),
     Question(
@@ -285,6 +302,8 @@ QUESTIONS: Final = (
             Goal("load", "load 50 records", "instructions", None),
             Goal("commit", "commit 5 changed of 50", "instructions", None),
         ),
+        axis="instructions",
+        told=(("load 50 records", "load"), ("commit 5 changed of 50", "commit")),
         note=(
             "Counted by valgrind's callgrind, without sockets: they repeat exactly, however noisy"
             " the machine is."

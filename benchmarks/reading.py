@@ -7,11 +7,11 @@ from typing import Final
 
 
 #: How long the pieces of text are that are counted.
-_LENGTHS: Final = (2, 3, 4)
+_LENGTHS: Final = (2, 3, 4, 5, 6)
 
 
 def read(name: str, notes: str, city: str, tags: Iterable[str]) -> int:
-    """Count the pieces of a record's text, as a program that makes an index does: some 40 µs."""
+    """Count the pieces of a record's text, as a program that makes an index does: some 45 µs."""
     counts: dict[str, int] = {}
     text = " ".join((name, notes, city, *tags)).lower()
     for length in _LENGTHS:

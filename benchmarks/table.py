@@ -68,16 +68,22 @@ def written(value: float, unit: Unit) -> str:
         return f"{value:.1%}".replace("%", " %")
     if unit == "times":
         return f"{value:.2f}"
-    if unit in ("µs", "s"):
-        return _scaled(value if unit == "µs" else value * 1e6, ("µs", "ms", "s"))
-    if unit == "bytes":
-        return _scaled(value, ("B", "kB", "MB"))
-    return _scaled(value, ("", "thousand", "million")).strip()
-
-
-def _scaled(value: float, names: tuple[str, ...]) -> str:
-    place = 0
-    while abs(value) >= 1000 and place < len(names) - 1:
-        value, place = value / 1000, place + 1
+    factor, name = scale(value, unit)
+    value = value / factor
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{value:.{digits}f} {names[place]}"
+    return f"{value:.{digits}f} {name}".strip()
+
+
+#: What each unit is called when there are many of it.
+_SCALES: Final = {
+    "µs": ((1, "µs"), (1e3, "ms"), (1e6, "s")),
+    "s": ((1e-6, "µs"), (1e-3, "ms"), (1, "s")),
+    "bytes": ((1, "bytes"), (1e3, "kB"), (1e6, "MB")),
+    "instructions": ((1, ""), (1e3, "thousand"), (1e6, "million")),
+}
+
+
+def scale(most: float, unit: Unit) -> tuple[float, str]:
+    """Return the unit in which values of up to *most* are well read, and how large it is."""
+    fitting = [each for each in _SCALES[unit] if abs(most) >= each[0]]
+    return fitting[-1] if fitting else _SCALES[unit][0]
