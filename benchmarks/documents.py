@@ -15,7 +15,7 @@ COLLECTION: Final = "people"
 #: Where the records are, below the root of a server.
 RECORDS: Final = f"/buckets/{BUCKET}/collections/{COLLECTION}/records"
 
-#: When the newest one was written, in milliseconds since the epoch; each of the others a bit before.
+#: When the newest one was written, in milliseconds since the epoch; each other a bit before.
 NEWEST: Final = 1_750_000_000_000
 _APART: Final = 7
 
@@ -30,7 +30,7 @@ class Documents:
     """As many records as are asked for, newest first, as Kinto gives them."""
 
     def __init__(self) -> None:
-        self._random = Random(20)  # noqa: S311 (no secret)
+        self._random = Random(20)
         self._made: list[Document] = []
 
     def first(self, count: int) -> list[Document]:

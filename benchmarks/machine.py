@@ -41,7 +41,7 @@ def versions(package: Path) -> dict[str, str]:
 def _own(package: Path) -> str:
     """Return the version of kinto-orm, and the commit of its tree, if it is in one."""
     version = metadata.version("kinto-orm")
-    git = subprocess.run(
+    git = subprocess.run(  # noqa: S603 (our own folder)
         ["git", "-C", str(package), "rev-parse", "--short", "HEAD:kinto_orm"],  # noqa: S607
         capture_output=True,
         text=True,

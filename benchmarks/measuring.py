@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, Self
 
 from attrs import define, field
 
@@ -27,7 +27,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 
 @contextmanager
 def surroundings(package: Path) -> Generator[dict[str, str]]:
-    """Give an environment in which programs find this suite, and the package that is in a folder."""
+    """Give an environment in which programs find this suite, and the package of a folder."""
     if not (package / "kinto_orm" / "__init__.py").is_file():
         msg = f"there is no kinto_orm in {package}"
         raise FileNotFoundError(msg)
@@ -55,7 +55,7 @@ class Laboratory:
     _servers: dict[str, str] = field(factory=dict)
     _open: ExitStack = field(factory=ExitStack)
 
-    def __enter__(self) -> Laboratory:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -78,15 +78,12 @@ class Laboratory:
             found.append(self._round(question, sizes or (size,), number))
         return Answers(question.name, size, sizes, found)
 
-    def _round(
-        self, question: Question, sizes: Sequence[int], number: int
-    ) -> dict[str, Figures]:
+    def _round(self, question: Question, sizes: Sequence[int], number: int) -> dict[str, Figures]:
         """Let each contestant have its turn: who begins differs from round to round."""
         names = list(question.contestants)
         start = number % len(names)
         return {
-            name: self._figures(question, name, sizes)
-            for name in names[start:] + names[:start]
+            name: self._figures(question, name, sizes) for name in names[start:] + names[:start]
         }
 
     def _figures(self, question: Question, who: str, sizes: Sequence[int]) -> Figures:

@@ -12,9 +12,13 @@ import orjson
 
 from benchmarks.documents import Documents
 from benchmarks.pictures import draw, is_drawn
+from benchmarks.questions import BARE
 from benchmarks.results import Finding, Results, findings, slower
 from benchmarks.table import spread, table
 
+
+#: What contestants are called in a sentence.
+_NAMES: Final = {BARE: f"the {BARE}"}
 
 _TEMPLATE: Final = Path(__file__).with_name("page.md")
 
@@ -73,22 +77,24 @@ def _summary(found: Sequence[Finding]) -> str:
         for each in found
         if each.found is not None and each.goal.against is not None
     ]
-    return "; ".join(told) or question_words(found)
+    return "; ".join(told) or _measured(found)
 
 
-def question_words(found: Sequence[Finding]) -> str:
+def _measured(found: Sequence[Finding]) -> str:
     """Return what is measured."""
     return ", ".join(dict.fromkeys(each.goal.what for each in found))
 
 
 def _slower(results: Results) -> str:
     lines = [
-        f"- {question.title}, {goal.what}: {goal.of} takes {spread(times)} times what {other} takes."
+        f"- {question.title}, {goal.what}: {goal.of} takes {spread(times)} times what"
+        f" {_NAMES.get(other, other)} takes."
         for question, goal, other, times in slower(results)
     ]
     if not lines:
         return "Nowhere, of what was measured."
-    return "\n".join(["By the median of the rounds; the least and the greatest in brackets.", "", *lines])
+    head = "By the median of the rounds; the least and the greatest in brackets."
+    return "\n".join([head, "", *lines])
 
 
 def _usual_bytes() -> int:

@@ -31,7 +31,7 @@ _LINES: Final = ("#0072b2", "#e69f00", "#009e73")
 _TEXT: Final = "#222222"
 
 #: What makes files the same each time, if what they show is.
-_STYLE: Final = {
+_STYLE: Final[Any] = {
     "svg.hashsalt": "kinto-orm",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -44,6 +44,10 @@ _STYLE: Final = {
     "axes.spines.right": False,
 }
 _NO_DATE: Final = {"Date": None, "Creator": None}
+
+#: Where a label is: at a point, on its right; and what is behind it, so that no line crosses it.
+_BESIDE: Final[Any] = {"textcoords": "offset points", "va": "center"}
+_PAPER: Final = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
 
 
 @frozen
@@ -86,8 +90,10 @@ def _bars(findings: Sequence[Finding]) -> Figure | None:
     axes = figure.add_subplot()
     for place, bar in enumerate(bars):
         _bar(axes, place, bar, factor, written(bar.length.usual, unit))
-    for place, (label, length) in enumerate(goals.items()):
-        _goal_line(axes, length / factor, label, height=-0.65 - 0.42 * place, bottom=len(bars) - 0.5)
+    leftmost_last = sorted(goals.items(), key=lambda goal: -goal[1])  # Its label is the highest.
+    for place, (label, length) in enumerate(leftmost_last):
+        height, bottom = -0.65 - 0.42 * place, len(bars) - 0.5
+        _goal_line(axes, length / factor, label, height, bottom)
     axes.set_yticks(range(len(bars)), [bar.label for bar in bars])
     axes.set_ylim(len(bars) - 0.5, -0.9 - 0.42 * max(len(goals) - 1, 0))
     axes.set_xlim(0, longest / factor * 1.14)
@@ -98,19 +104,16 @@ def _bars(findings: Sequence[Finding]) -> Figure | None:
 
 
 def _bar(axes: Any, place: int, bar: Bar, factor: float, text: str) -> None:
-    usual, least, most = (each / factor for each in (bar.length.usual, bar.length.least, bar.length.most))
+    found = bar.length
+    usual, least, most = (each / factor for each in (found.usual, found.least, found.most))
     axes.barh(place, usual, height=0.62, color=bar.colour)
     axes.plot([least, most], [place, place], color=_TEXT, linewidth=1)
-    axes.annotate(
-        text, (max(usual, most), place), xytext=(5, 0), textcoords="offset points", va="center"
-    )
+    axes.annotate(text, (most, place), xytext=(5, 0), **_BESIDE, bbox=_PAPER)
 
 
 def _goal_line(axes: Any, length: float, label: str, height: float, bottom: float) -> None:
     axes.plot([length, length], [height, bottom], color=_GOAL, linestyle="--", linewidth=1.4)
-    axes.annotate(
-        label, (length, height), xytext=(4, 0), textcoords="offset points", va="center", color=_GOAL
-    )
+    axes.annotate(label, (length, height), xytext=(4, 0), **_BESIDE, color=_GOAL)
 
 
 def _bars_of(findings: Sequence[Finding]) -> list[Bar]:
@@ -161,6 +164,7 @@ def _lines(findings: Sequence[Finding]) -> Figure:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks(answers.sizes, [f"{size:,}" for size in answers.sizes])
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
     axes.set_xlim(answers.sizes[0] / 1.3, answers.sizes[-1] * 6)
     axes.set_xlabel("records in the session")
@@ -182,9 +186,7 @@ def _line(axes: Any, finding: Finding, colour: str, unit: Unit) -> None:
         f"{goal.what}: {written(values[-1], unit)}",
         (answers.sizes[-1], values[-1]),
         xytext=(8, 0),
-        textcoords="offset points",
-        va="center",
-        color=colour,
+        **_BESIDE,
     )
     if goal.most is not None:
         axes.plot(

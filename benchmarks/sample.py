@@ -1,5 +1,5 @@
 """
-One sample, in this process: ``python -m benchmarks.sample ours.load http://127.0.0.1:8000 5000 50``.
+One sample, in this process: ``python -m benchmarks.sample ours.load http://127.0.0.1:80 5000 50``.
 
 The arguments say what is done, at which server, how much of it, and how much of it is done first,
 so that classes are compiled and modules are imported.  It prints the figures.

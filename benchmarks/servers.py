@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -22,7 +22,7 @@ PROGRAMS: Final = {
 
 
 @contextmanager
-def serving(name: str, environment: dict[str, str] | None = None) -> Generator[str]:
+def serving(name: str, environment: Mapping[str, str]) -> Generator[str]:
     """Run the server *name*; give its URL."""
     command = [sys.executable, "-P", "-m", *PROGRAMS[name]]
     with subprocess.Popen(  # noqa: S603 (our own program)

@@ -45,7 +45,7 @@ def _ratio(finding: Finding) -> str:
 def _goal(finding: Finding) -> str:
     goal = finding.goal
     if goal.most is None:
-        return "" if goal.against is None else f"none, × {goal.against}"
+        return "" if goal.against is None else f"none, beside {goal.against}"
     if finding.answers.sizes:
         return f"≤ {goal.most:.2f} × the first"
     if goal.against is None:
