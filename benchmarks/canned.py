@@ -201,7 +201,7 @@ def _stamps(answer: Document) -> dict[str, str]:
 def _stamped(timestamp: int) -> dict[str, str]:
     return {
         "Last-Modified": formatdate(timestamp / 1000, usegmt=True),
-        "Etag": f'"{timestamp}"',
+        "ETag": f'"{timestamp}"',
     }
 
 
