@@ -14,7 +14,7 @@ from benchmarks.measuring import ROOT, Laboratory, surroundings
 from benchmarks.page import write_page
 from benchmarks.questions import QUESTIONS, Question
 from benchmarks.results import Results, findings
-from benchmarks.table import table
+from benchmarks.table import comparison, table
 
 
 #: Where the page is, and its pictures.
@@ -27,17 +27,22 @@ def main(arguments: list[str] | None = None) -> None:
     if given.results is not None:
         results = Results.read(given.results)
     else:
-        results = measured(chosen(given.questions), given.package, quick=given.quick)
+        questions = chosen(given.questions, quick=given.quick)
+        results = measured(questions, given.package, quick=given.quick)
     if given.keep is not None:
         results.write(given.keep)
+    if given.before is not None:
+        text = comparison(findings(Results.read(given.before)), findings(results))
+    else:
+        text = table(findings(results))
     if not (given.quick or given.questions or given.print_only):
         write_page(results, DOCS)
-    sys.stdout.write(f"{table(findings(results))}\n")
+    sys.stdout.write(f"{text}\n")
 
 
-def chosen(names: list[str]) -> list[Question]:
+def chosen(names: list[str], *, quick: bool = False) -> list[Question]:
     """
-    Return the questions with these *names*; all of them if there are none.
+    Return the questions with these *names*; all of them, or all that are quick, if there are none.
 
     Raises:
         SystemExit: If there is no such question.
@@ -46,7 +51,9 @@ def chosen(names: list[str]) -> list[Question]:
     if wrong := [name for name in names if name not in known]:
         msg = f"there is no question {', '.join(wrong)}; there are {', '.join(known)}"
         raise SystemExit(msg)
-    return [known[name] for name in names or known]
+    if names:
+        return [known[name] for name in names]
+    return [each for each in QUESTIONS if each.quick_rounds or not quick]
 
 
 def measured(questions: list[Question], package: Path, *, quick: bool) -> Results:
@@ -71,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--quick", action="store_true", help="do little, and print the table alone")
     add("--package", type=Path, default=ROOT, help="a folder with another kinto_orm to measure")
     add("--from", dest="results", type=Path, help="show what was found before; measure nothing")
+    add("--before", type=Path, help="show beside it what was found before, in this file")
     add("--keep", type=Path, help="write what was found to this file, too")
     add("--print-only", action="store_true", help="print the table, and leave the page as it is")
     return parser

@@ -56,7 +56,7 @@ class Question:
         size: How many records, or requests.
         quick: How many in a quick run.
         rounds: How often each contestant has its turn.
-        quick_rounds: How often in a quick run; 0 if it is left out there.
+        quick_rounds: How often in a quick run; 0 if it is left out there, unless it is named.
         warmth: How many are done first, unmeasured.
         sizes: All sizes, if it is asked for several; the goals are then how much a figure may
             be at the last, of what it is at the first.

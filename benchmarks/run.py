@@ -30,6 +30,10 @@ AUTH: Final = ("bench", "mark")
 BATCH: Final = 25
 
 
+#: How often nothing is committed, so that there is something to measure.
+NOTHINGS: Final = 5
+
+
 def share(size: int) -> int:
     """Return how many of *size* records are changed: a fifth."""
     return size // 5

@@ -12,6 +12,9 @@ from benchmarks.results import Finding, Spread
 _HEAD: Final = (
     "question", "of what", "kinto-orm", "kinto-http", "bare wire", "ratio", "goal", "met",
 )  # fmt: skip
+_BEFORE_AND_AFTER: Final = (
+    "question", "of what", "before", "ratio", "met", "after", "ratio", "goal", "met",
+)  # fmt: skip
 
 
 def table(findings: Iterable[Finding]) -> str:
@@ -22,6 +25,28 @@ def table(findings: Iterable[Finding]) -> str:
         title = each.answers.question.title
         rows.append(("" if title == before else title, *_cells(each)))
         before = title
+    return _lines(rows)
+
+
+def comparison(before: Iterable[Finding], after: Iterable[Finding]) -> str:
+    """Return a table of what kinto-orm took before and takes after, where both were measured."""
+    known = {(each.answers.name, each.goal): each for each in before}
+    rows: list[tuple[str, ...]] = [_BEFORE_AND_AFTER, ("---",) * len(_BEFORE_AND_AFTER)]
+    for each in after:
+        other = known.get((each.answers.name, each.goal))
+        if other is not None:
+            own, now = (_own(other), _ratio(other), _met(other)), (_own(each), _ratio(each))
+            title = each.answers.question.title
+            rows.append((title, each.goal.what, *own, *now, _goal(each), _met(each)))
+    return _lines(rows)
+
+
+def _own(finding: Finding) -> str:
+    value = finding.value(finding.goal.of)
+    return "" if value is None else written(value, finding.goal.unit)
+
+
+def _lines(rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from typing import Final
-
 from benchmarks.documents import BUCKET, COLLECTION, Documents
 from benchmarks.people import Person, change, person
 from benchmarks.reading import read
-from benchmarks.run import AUTH, BATCH, Run, peak, share
+from benchmarks.run import AUTH, BATCH, NOTHINGS, Run, peak, share
 from kinto_orm import AsyncClient, AsyncSession, Client, MergePatch, Session
-
-
-#: How often nothing is committed, so that there is something to measure.
-NOTHINGS: Final = 20
 
 
 def _client(run: Run) -> Client:
