@@ -35,7 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
         text = comparison(findings(Results.read(given.before)), findings(results))
     else:
         text = table(findings(results))
-    if not (given.quick or given.questions or given.print_only):
+    is_partial = given.quick or given.questions or given.package != ROOT
+    if not (is_partial or given.print_only):
         write_page(results, DOCS)
     sys.stdout.write(f"{text}\n")
 
@@ -61,6 +62,8 @@ def measured(questions: list[Question], package: Path, *, quick: bool) -> Result
     began = time.monotonic()
     with surroundings(package) as environment, Laboratory(environment, quick, _say) as laboratory:
         _say(f"measuring {laboratory.measured()}")
+        if quick:
+            _say("quick: there are fewer records than the titles say, and fewer rounds")
         answers = [laboratory.asked(each) for each in questions]
     seconds = time.monotonic() - began
     _say(f"took {seconds:.0f} s")

@@ -71,11 +71,8 @@ class Laboratory:
         """Return what was found in all rounds of *question*."""
         size, sizes, rounds = question.size, question.sizes, question.rounds
         if self.quick:
-            size, sizes, rounds = (
-                question.quick,
-                question.quick_sizes,
-                max(1, question.quick_rounds),
-            )
+            size, sizes = question.quick, question.quick_sizes
+            rounds = max(1, question.quick_rounds)
         found = []
         for number in range(rounds):
             self.say(f"{question.name}: round {number + 1} of {rounds}")
