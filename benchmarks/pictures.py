@@ -11,8 +11,8 @@ import matplotlib as mpl
 from attrs import frozen
 from matplotlib.figure import Figure
 
-from benchmarks.questions import AWAITING, BARE, CLIENT, OURS, REQUESTS, THEIRS, Goal, Unit
-from benchmarks.results import Answers, Finding, Spread, sized
+from benchmarks.questions import AWAITING, BARE, CLIENT, OURS, REQUESTS, THEIRS, Goal
+from benchmarks.results import Finding, Spread, sized
 from benchmarks.table import scale, written
 
 
@@ -27,7 +27,7 @@ _COLOURS: Final = {
     REQUESTS: "#999999",
 }
 _GOAL: Final = "#d55e00"
-_LINES: Final = ("#0072b2", "#e69f00", "#009e73")
+_LINES: Final = ("#0072b2", "#cc79a7", "#009e73")
 _TEXT: Final = "#222222"
 
 #: What makes files the same each time, if what they show is.
@@ -99,7 +99,7 @@ def _bars(findings: Sequence[Finding]) -> Figure | None:
     axes.set_xlim(0, longest / factor * 1.14)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(f"{answers.question.axis}{name and ', '}{name}")
-    axes.set_title(_title(answers), loc="left", fontweight="bold")
+    axes.set_title(answers.question.title, loc="left", fontweight="bold")
     return figure
 
 
@@ -160,51 +160,44 @@ def _lines(findings: Sequence[Finding]) -> Figure:
     figure = Figure(figsize=(7.2, 3.6))
     axes = figure.add_subplot()
     for finding, colour in zip(findings, _LINES, strict=True):
-        _line(axes, finding, colour, unit)
+        _line(axes, finding, OURS, colour)
+        _line(axes, finding, THEIRS, _COLOURS[BARE])
+        _limit(axes, finding)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks(answers.sizes, [f"{size:,}" for size in answers.sizes])
     axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
-    axes.set_xlim(answers.sizes[0] / 1.3, answers.sizes[-1] * 6)
+    axes.set_xlim(answers.sizes[0] / 1.3, answers.sizes[-1] * 12)
     axes.set_xlabel("records in the session")
     axes.set_ylabel(f"{answers.question.axis}, {unit}")
-    axes.set_title(_title(answers), loc="left", fontweight="bold")
+    axes.set_title(answers.question.title, loc="left", fontweight="bold")
     return figure
 
 
-def _line(axes: Any, finding: Finding, colour: str, unit: Unit) -> None:
-    """Draw one figure, and from its first point on, as far up as it may go."""
-    answers, goal = finding.answers, finding.goal
-    values = [
-        found.usual
-        for size in answers.sizes
-        if (found := Spread.of(answers.values(OURS, sized(size, goal.figure)))) is not None
-    ]
-    axes.plot(answers.sizes, values, color=colour, marker="o")
-    axes.annotate(
-        f"{goal.what}: {written(values[-1], unit)}",
-        (answers.sizes[-1], values[-1]),
-        xytext=(8, 0),
-        **_BESIDE,
-    )
-    if goal.most is not None:
-        axes.plot(
-            [answers.sizes[0], answers.sizes[-1]],
-            [values[0] * goal.most] * 2,
-            color=_GOAL,
-            linestyle="--",
-            linewidth=1,
-        )
-        axes.annotate(
-            f"goal: {goal.most:.2f} × the first",
-            (answers.sizes[0], values[0] * goal.most),
-            xytext=(0, 3),
-            textcoords="offset points",
-            color=_GOAL,
-            fontsize=8,
-        )
+def _line(axes: Any, finding: Finding, who: str, colour: str) -> None:
+    """Draw what one contestant takes at each size, if it has been asked."""
+    sizes, values = finding.answers.sizes, _usual(finding, who)
+    if not values:
+        return
+    axes.plot(sizes, values, color=colour, marker="o")
+    whose = "" if who == OURS else f"{who}: "
+    label = f"{whose}{finding.goal.what}, {written(values[-1], finding.goal.unit)}"
+    axes.annotate(label, (sizes[-1], values[-1]), xytext=(8, 0), **_BESIDE)
 
 
-def _title(answers: Answers) -> str:
-    return answers.question.title
+def _limit(axes: Any, finding: Finding) -> None:
+    """Draw how far up it may go."""
+    sizes, most = finding.answers.sizes, finding.goal.most
+    assert most is not None
+    height = _usual(finding, OURS)[0] * most
+    axes.plot([sizes[0], sizes[-1]], [height, height], color=_GOAL, linestyle="--", linewidth=1)
+    label = f"goal: {most:.2f} × the first"
+    axes.annotate(label, (sizes[0], height), xytext=(0, 6), **_BESIDE, color=_GOAL, fontsize=8)
+
+
+def _usual(finding: Finding, who: str) -> list[float]:
+    """Return the medians of a figure, of each size that has it."""
+    answers, figure = finding.answers, finding.goal.figure
+    spreads = (Spread.of(answers.values(who, sized(size, figure))) for size in answers.sizes)
+    return [found.usual for found in spreads if found is not None]

@@ -56,6 +56,14 @@ def commit(run: Run) -> None:
     assert all(each["last_modified"] for each in people)
 
 
+def grow(run: Run) -> None:
+    """Load a collection."""
+    client = _connected(run)
+    with run.measured(prefix="load "):
+        people = client.get_records()
+    assert len(people) == run.size
+
+
 def commit_nothing(run: Run) -> None:
     """Find out that nothing was changed, beside a copy."""
     people = _connected(run).get_records()
