@@ -30,8 +30,8 @@ AUTH: Final = ("bench", "mark")
 BATCH: Final = 25
 
 
-#: How often nothing is committed, so that there is something to measure.
-NOTHINGS: Final = 5
+#: How often dictionaries are compared, so that there is something to measure.
+TIMES: Final = 5
 
 
 def share(size: int) -> int:

@@ -14,7 +14,7 @@ import requests
 
 from benchmarks.documents import RECORDS, Document, changed
 from benchmarks.reading import read
-from benchmarks.run import AUTH, BATCH, NOTHINGS, Run, share
+from benchmarks.run import AUTH, BATCH, TIMES, Run, share
 
 
 _JSON: Final = {"Content-Type": "application/json"}
@@ -80,8 +80,8 @@ def commit_nothing(run: Run) -> None:
     """Compare documents with a copy."""
     people = _people(_connected(run), run)
     before = copy.deepcopy(people)
-    with run.measured(per=run.size * NOTHINGS):
-        for _ in range(NOTHINGS):
+    with run.measured(per=run.size * TIMES):
+        for _ in range(TIMES):
             found = [one for one, other in zip(people, before, strict=True) if one != other]
     assert not found
 

@@ -15,7 +15,7 @@ from kinto_http.utils import collection_diff
 
 from benchmarks.documents import BUCKET, COLLECTION, Document, Documents, changed, fresh
 from benchmarks.reading import read
-from benchmarks.run import AUTH, NOTHINGS, Run, share
+from benchmarks.run import AUTH, TIMES, Run, share
 
 
 # It warns of each part of a batch that went well, which its users would not want to read.
@@ -68,8 +68,8 @@ def commit_nothing(run: Run) -> None:
     """Find out that nothing was changed, beside a copy."""
     people = _connected(run).get_records()
     before = copy.deepcopy(people)
-    with run.measured(per=run.size * NOTHINGS):
-        for _ in range(NOTHINGS):
+    with run.measured(per=run.size * TIMES):
+        for _ in range(TIMES):
             found = collection_diff(people, before)
     assert found == ([], [], [])
 
