@@ -178,15 +178,16 @@ QUESTIONS: Final = (
     ),
     Question(
         name="create",
-        title="Create 1,000 records on a real Kinto",
+        title="Create 500 records on a real Kinto",
         contestants={
             OURS: "ours.create",
             AWAITING: "ours.create_awaiting",
             THEIRS: "kinto_http.create",
         },
         server="stored",
-        size=1_000,
+        size=500,
         quick=250,
+        rounds=9,
         quick_rounds=1,
         goals=(
             _wall(1.0, THEIRS, "blocking"),
@@ -271,7 +272,7 @@ QUESTIONS: Final = (
         quick_rounds=1,
         goals=(
             Goal("load each", "load", "µs", 2.0),
-            Goal("commit each", "commit a fifth, changed", "µs", 2.0),
+            Goal("commit each", "commit a fifth, for each change", "µs", 2.0),
             Goal("nothing each", "commit nothing", "µs", 2.0),
         ),
         note=(
