@@ -18,7 +18,7 @@ OFFLINE := tests/flow tests/models tests/query tests/recorded \
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test test-offline faults cassettes lint docs format clean
+.PHONY: help demo test test-offline faults bench cassettes lint docs format clean
 
 help:           ## Say what there is.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -34,6 +34,10 @@ $(VENV)/dev: $(VENV)/demo
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
 
+$(VENV)/bench: $(VENV)/demo
+	$(BIN)/pip install --quiet --editable '.[bench]'
+	touch $@
+
 demo: $(VENV)/demo  ## Run the main job on an embedded Kinto; DATA=dump.json: on your own records.
 	$(BIN)/python examples/demo.py $(DATA)
 
@@ -45,6 +49,9 @@ test-offline: $(VENV)/dev  ## Run the tests that need no server; the network is 
 
 faults: $(VENV)/dev  ## Commit under random faults, and see whether the results are true; RUNS=200 SEED=1.
 	cd tests && PYTHONPATH=. ../$(BIN)/python -m runs --runs $(RUNS) --seed $(SEED)
+
+bench: $(VENV)/bench  ## Measure beside kinto-http; QUICK=1: in a minute; ONLY="get patch": some questions.
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(ONLY)
 
 cassettes: $(VENV)/dev  ## Record the exchanges of tests/recorded again, from a real Kinto.
 	KINTO_ORM_RECORD=1 $(BIN)/python -m pytest tests/recorded

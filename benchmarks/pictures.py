@@ -1,0 +1,203 @@
+"""One picture for each question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+
+from attrs import frozen
+from matplotlib.figure import Figure
+
+from benchmarks.questions import AWAITING, BARE, CLIENT, OURS, REQUESTS, THEIRS, Goal
+from benchmarks.results import Finding, Spread, sized
+from benchmarks.table import scale, written
+
+
+# Of Okabe and Ito, whose colours are told apart by whoever has eyes, on paper of any colour: they
+# are on a white one here, so that a dark page does not matter.
+_COLOURS: Final = {
+    OURS: "#0072b2",
+    CLIENT: "#56b4e9",
+    AWAITING: "#56b4e9",
+    THEIRS: "#e69f00",
+    BARE: "#999999",
+    REQUESTS: "#999999",
+}
+_GOAL: Final = "#d55e00"
+_LINES: Final = ("#0072b2", "#cc79a7", "#009e73")
+_TEXT: Final = "#222222"
+
+#: What makes files the same each time, if what they show is.
+_STYLE: Final[Any] = {
+    "svg.hashsalt": "kinto-orm",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": _TEXT,
+    "axes.labelcolor": _TEXT,
+    "xtick.color": _TEXT,
+    "ytick.color": _TEXT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+_NO_DATE: Final = {"Date": None, "Creator": None}
+
+#: Where a label is: at a point, on its right; and what is behind it, so that no line crosses it.
+_BESIDE: Final[Any] = {"textcoords": "offset points", "va": "center"}
+_PAPER: Final = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+
+
+@frozen
+class Bar:
+    """A bar: what it is called, how long it is, and in which colour."""
+
+    label: str
+    length: Spread
+    colour: str
+
+
+def draw(findings: Sequence[Finding], folder: Path) -> None:
+    """Write the picture of a question, of which these are all *findings*."""
+    answers = findings[0].answers
+    with mpl.rc_context(_STYLE):
+        figure = _lines(findings) if answers.sizes else _bars(findings)
+        if figure is not None:
+            path = folder / f"{answers.name}.svg"
+            figure.savefig(path, metadata=_NO_DATE, facecolor="white", bbox_inches="tight")
+
+
+def is_drawn(findings: Sequence[Finding]) -> bool:
+    """Tell whether there is anything to show."""
+    return bool(findings[0].answers.sizes or _bars_of(findings))
+
+
+# -- Bars --------------------------------------------------------------------------------------
+
+
+def _bars(findings: Sequence[Finding]) -> Figure | None:
+    bars = _bars_of(findings)
+    if not bars:
+        return None
+    answers = findings[0].answers
+    unit = answers.question.shown or findings[0].goal.unit
+    goals = _goals(findings, bars)
+    longest = max([*(bar.length.most for bar in bars), *goals.values()])
+    factor, name = scale(longest, unit)
+    figure = Figure(figsize=(7.2, 1.2 + 0.42 * len(bars) + 0.22 * len(goals)))
+    axes = figure.add_subplot()
+    for place, bar in enumerate(bars):
+        _bar(axes, place, bar, factor, written(bar.length.usual, unit))
+    leftmost_last = sorted(goals.items(), key=lambda goal: -goal[1])  # Its label is the highest.
+    for place, (label, length) in enumerate(leftmost_last):
+        height, bottom = -0.65 - 0.42 * place, len(bars) - 0.5
+        _goal_line(axes, length / factor, label, height, bottom)
+    axes.set_yticks(range(len(bars)), [bar.label for bar in bars])
+    axes.set_ylim(len(bars) - 0.5, -0.9 - 0.42 * max(len(goals) - 1, 0))
+    axes.set_xlim(0, longest / factor * 1.14)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel(f"{answers.question.axis}{name and ', '}{name}")
+    axes.set_title(answers.question.title, loc="left", fontweight="bold")
+    return figure
+
+
+def _bar(axes: Any, place: int, bar: Bar, factor: float, text: str) -> None:
+    found = bar.length
+    usual, least, most = (each / factor for each in (found.usual, found.least, found.most))
+    axes.barh(place, usual, height=0.62, color=bar.colour)
+    axes.plot([least, most], [place, place], color=_TEXT, linewidth=1)
+    axes.annotate(text, (most, place), xytext=(5, 0), **_BESIDE, bbox=_PAPER)
+
+
+def _goal_line(axes: Any, length: float, label: str, height: float, bottom: float) -> None:
+    axes.plot([length, length], [height, bottom], color=_GOAL, linestyle="--", linewidth=1.4)
+    axes.annotate(label, (length, height), xytext=(4, 0), **_BESIDE, color=_GOAL)
+
+
+def _bars_of(findings: Sequence[Finding]) -> list[Bar]:
+    """Return a bar for each contestant; if there is one alone, for each thing that it says."""
+    answers, figure = findings[0].answers, findings[0].goal.figure
+    told = answers.question.told
+    if told:
+        found = [(label, Spread.of(answers.values(OURS, name)), OURS) for label, name in told]
+    else:
+        names = answers.question.contestants
+        found = [(name, Spread.of(answers.values(name, figure)), name) for name in names]
+    return [Bar(label, length, _COLOURS[who]) for label, length, who in found if length is not None]
+
+
+def _goals(findings: Sequence[Finding], bars: Sequence[Bar]) -> dict[str, float]:
+    """Return where the goals are, by what is written at them."""
+    figure = findings[0].goal.figure
+    found = {}
+    for each in findings:
+        goal = each.goal
+        if goal.figure == figure and goal.most is not None:
+            label, length = _goal(each, goal, bars)
+            found[label] = length
+    return found
+
+
+def _goal(finding: Finding, goal: Goal, bars: Sequence[Bar]) -> tuple[str, float]:
+    assert goal.most is not None
+    if finding.answers.question.told:  # Where the second is to be, as far as the first is.
+        return f"goal: {goal.most:.2f} × the first", goal.most * bars[0].length.usual
+    if goal.against is None:
+        return f"goal: {written(goal.most, goal.unit)}", goal.most
+    other = finding.value(goal.against)
+    assert other is not None
+    return f"goal: {goal.most:.2f} × {goal.against}", goal.most * other
+
+
+# -- Lines -------------------------------------------------------------------------------------
+
+
+def _lines(findings: Sequence[Finding]) -> Figure:
+    """Draw what each record takes, over how many there are."""
+    answers, unit = findings[0].answers, findings[0].goal.unit
+    figure = Figure(figsize=(7.2, 3.6))
+    axes = figure.add_subplot()
+    for finding, colour in zip(findings, _LINES, strict=True):
+        _line(axes, finding, OURS, colour)
+        _line(axes, finding, THEIRS, _COLOURS[BARE])
+        _limit(axes, finding)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xticks(answers.sizes, [f"{size:,}" for size in answers.sizes])
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.set_xlim(answers.sizes[0] / 1.3, answers.sizes[-1] * 12)
+    axes.set_xlabel("records in the session")
+    axes.set_ylabel(f"{answers.question.axis}, {unit}")
+    axes.set_title(answers.question.title, loc="left", fontweight="bold")
+    return figure
+
+
+def _line(axes: Any, finding: Finding, who: str, colour: str) -> None:
+    """Draw what one contestant takes at each size, if it has been asked."""
+    sizes, values = finding.answers.sizes, _usual(finding, who)
+    if not values:
+        return
+    axes.plot(sizes, values, color=colour, marker="o")
+    whose = "" if who == OURS else f"{who}: "
+    label = f"{whose}{finding.goal.what}, {written(values[-1], finding.goal.unit)}"
+    axes.annotate(label, (sizes[-1], values[-1]), xytext=(8, 0), **_BESIDE)
+
+
+def _limit(axes: Any, finding: Finding) -> None:
+    """Draw how far up it may go."""
+    sizes, most = finding.answers.sizes, finding.goal.most
+    assert most is not None
+    height = _usual(finding, OURS)[0] * most
+    axes.plot([sizes[0], sizes[-1]], [height, height], color=_GOAL, linestyle="--", linewidth=1)
+    label = f"goal: {most:.2f} × the first"
+    axes.annotate(label, (sizes[0], height), xytext=(0, 6), **_BESIDE, color=_GOAL, fontsize=8)
+
+
+def _usual(finding: Finding, who: str) -> list[float]:
+    """Return the medians of a figure, of each size that has it."""
+    answers, figure = finding.answers, finding.goal.figure
+    spreads = (Spread.of(answers.values(who, sized(size, figure))) for size in answers.sizes)
+    return [found.usual for found in spreads if found is not None]
