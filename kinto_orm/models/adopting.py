@@ -22,6 +22,7 @@ from kinto_orm.models.layout import Layout, layout_of, load
 from kinto_orm.models.links import connect, links_of
 from kinto_orm.models.merging import recognised
 from kinto_orm.models.specs import Spec
+from kinto_orm.models.state import EXTRA, HELD, PART
 from kinto_orm.models.types import is_composite, is_model, parts_of
 
 
@@ -37,7 +38,7 @@ _MISSING: Final = object()
 _SCALARS: Final = frozenset({str, int, float, bool, NoneType, date, datetime})
 
 #: What a record has beside its document.
-_OWN: Final = frozenset({"_permissions", "_acl"})
+_OWN: Final = frozenset({HELD, "_acl"})
 
 
 def adopt(record: Model, document: Document) -> None:
@@ -117,7 +118,7 @@ def _take(record: Record, layout: Layout, key: str, value: Any) -> None:
                 state[spec.name] = _into(state[spec.name], spec.load(copied(value)), set())
     elif value is _MISSING:
         record.extra.pop(key, None)
-    elif "extra" in state or "_part" not in state:
+    elif EXTRA in state or PART not in state:
         record.extra[key] = _into(record.extra.get(key), copied(value), set())
 
 
@@ -152,7 +153,8 @@ def _into(value: Any, new: Any, met: set[int]) -> Any:
         value.update(new)
     elif is_model(type(value)):
         for key, item in _whole_state(new).items():
-            is_own = key.startswith("_")  # What it was loaded from, which others may share.
+            # What it was loaded from is its own: others may share that.
+            is_own = key.startswith("_") and key != EXTRA
             value.__dict__[key] = item if is_own else _into(value.__dict__.get(key), item, met)
     elif is_composite(type(value)):
         return _into_composite(value, new, met)
@@ -164,7 +166,7 @@ def _into(value: Any, new: Any, met: set[int]) -> Any:
 def _whole_state(record: Model) -> dict[str, Any]:
     """Return the attributes of *record*, an empty `extra` included."""
     state = record.__dict__
-    return state if "_part" in state else {"extra": {}, **state}
+    return state if PART in state else {EXTRA: {}, **state}
 
 
 def _origins(old: list[Any], new: list[Any]) -> Sequence[int | None]:
@@ -218,7 +220,7 @@ def rebased(kind: type[R], remote: Document | None, target: Document) -> R:
     for spec in layout_of(kind).specs:
         if not same(remote.get(spec.key, _MISSING), target.get(spec.key, _MISSING)):
             base.__dict__[spec.name] = fresh.__dict__[spec.name]
-    base.__dict__["extra"] = fresh.extra
+    base.extra = fresh.extra
     _check_stands_for(base, remote, target)
     return base
 
@@ -253,4 +255,5 @@ def become(record: Record, other: Record) -> None:
         mine.pop(name, None)
     for name, value in _whole_state(other).items():
         if name not in _OWN:
-            mine[name] = value if name.startswith("_") else _into(mine.get(name), value, met)
+            is_own = name.startswith("_") and name != EXTRA
+            mine[name] = value if is_own else _into(mine.get(name), value, met)

@@ -25,6 +25,7 @@ from kinto_orm.flow.messages import Document
 from kinto_orm.models.forms import is_ours
 from kinto_orm.models.source import Source, indented
 from kinto_orm.models.specs import Spec
+from kinto_orm.models.state import EXTRA
 from kinto_orm.models.types import is_model, members_of, model_of, origin_of, plain
 
 
@@ -180,7 +181,7 @@ class Building:
             source.add("state = record.__dict__")
         source.add(*(put.format(name, value) for name, value in state.items()))
         # One that is empty is made when it is first asked for: the fewer objects, the better.
-        extra = put.format("extra", f"{source.name(self._undeclared)}(document)")
+        extra = put.format(EXTRA, f"{source.name(self._undeclared)}(document)")
         source.add(f"if not is_full: {extra}")
         source.add(f"if made is not None: {put.format('_made', 'made')}")
         self._add_validators(values)

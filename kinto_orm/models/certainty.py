@@ -8,7 +8,7 @@ nothing (see `clean`): False, or any error, has the longer tests decide.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import date
 from types import NoneType
 from typing import Any, Final, TypeAlias, get_args
@@ -21,11 +21,12 @@ from kinto_orm.flow.messages import Document
 from kinto_orm.models.forms import is_ours
 from kinto_orm.models.source import Source, indented
 from kinto_orm.models.specs import Spec
+from kinto_orm.models.state import EXTRA, HELD, PART
 from kinto_orm.models.types import is_model, members_of, model_of, origin_of, plain
 
 
-#: Tells whether a record with a state certainly stands for a document.
-Certain: TypeAlias = Callable[[Mapping[str, Any], Document], bool]
+#: Tells whether a record certainly stands for a document.
+Certain: TypeAlias = Callable[[Any, Document], bool]
 
 #: Types of which many values are one object each, so that a default is known by its identity.
 _SINGLE: Final = (str, int, bool)
@@ -65,13 +66,13 @@ class Certainty:
         beside = 2 * model._is_record + (model._tag is not None)
         if model._is_record:
             source.add(
-                "if '_part' in state or '_permissions' in state: return False",
-                "if state['id'] is not document['id']: return False",
+                f"if record.{PART} is not None or record.{HELD} is not None: return False",
+                "if record.id is not document['id']: return False",
                 "if 'last_modified' not in document: return False",
             )
         if model._tag is not None:
             source.add(f"if document[{model._tag_field!r}] != {model._tag!r}: return False")
-        source.add("extra = state.get('extra')")
+        source.add(f"extra = record.{EXTRA}")
         # A document that has as many keys as there may be, and lacks none.
         source.add(f"if not extra and len(document) == {beside + len(self._specs)}:")
         source.add(*indented(line for lines in compared.values() for line in lines))
@@ -83,7 +84,7 @@ class Certainty:
             "if not extra: return n == len(document)",
             f"return n + len(extra) == len(document) and {holds_extra}(extra, document)",
         )
-        function: Certain = source.function("state, document", model)
+        function: Certain = source.function("record, document", model)
         return function
 
     def _add_field(self, spec: Spec, compared: list[str]) -> None:
@@ -98,7 +99,7 @@ class Certainty:
 
     def _other(self, spec: Spec) -> str:
         """Return what is true if a field whose key is missing may have another than its default."""
-        source, default, value = self._source, spec.default, f"state[{spec.name!r}]"
+        source, default, value = self._source, spec.default, f"record.{spec.name}"
         is_ours_ = is_ours(spec.converter.get_unstructure_hook(spec.kind))
         if default is None and not spec.null:
             return f"{value} is not None"
@@ -106,13 +107,13 @@ class Certainty:
             return f"{value} is not {source.name(default)}"
         if isinstance(default, attrs.Factory) and default.factory in _EMPTY and is_ours_:  # type: ignore[arg-type]
             empty = default.factory.__name__
-            made = f"state['_made'][{spec.key!r}] != {source.name(spec.encoded(default.factory()))}"
+            made = f"record._made[{spec.key!r}] != {source.name(spec.encoded(default.factory()))}"
             return f"{value} or {value}.__class__ is not {empty} or {made}"
         return ""
 
     def _compared(self, spec: Spec) -> list[str]:
         """Return what gives up unless the value of a field is what is written."""
-        source, value, written = self._source, f"state[{spec.name!r}]", f"document[{spec.key!r}]"
+        source, value, written = self._source, f"record.{spec.name}", f"document[{spec.key!r}]"
         if spec.test is None:
             return ["return False"]
         if spec.is_verbatim:
@@ -153,6 +154,5 @@ class Certainty:
         certain = source.later(lambda: certain_of(kind))
         return [
             f"if v.__class__ is not {source.name(model)}: return False",
-            "inner = v.__dict__",
-            f"if inner['_document'] is not w or not {certain}(inner, w): return False",
+            f"if v._document is not w or not {certain}(v, w): return False",
         ]

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.certainty import Certain, Certainty
 from kinto_orm.models.sameness import is_same_json
+from kinto_orm.models.state import EXTRA
 
 
 if TYPE_CHECKING:
+    from kinto_orm.models.records import Model
     from kinto_orm.models.specs import Spec
 
 
@@ -54,14 +56,14 @@ class Comparison:
         #: What `extra` must not hold.
         self._not_extra = keys | {"__permissions__"}
 
-    def holds(self, state: Mapping[str, Any], document: Document) -> bool:
-        """Tell whether a record with this *state* certainly stands for *document*."""
-        missing = 0
+    def holds(self, record: Model, document: Document) -> bool:
+        """Tell whether *record* certainly stands for *document*."""
         try:
-            if self.certain(state, document):
+            if self.certain(record, document):
                 return True
         except Exception:  # noqa: BLE001, S110 (the tests of the fields decide)
             pass
+        state, missing = record.__dict__, 0
         try:
             for name, key, is_verbatim, test, spec in self._fields:
                 value, written = state.get(name, _ABSENT), document.get(key, _MISSING)
@@ -87,7 +89,7 @@ class Comparison:
                 count += 1
         if self._tag is not None and document.get(self._tag_field) != self._tag:
             return False
-        if extra := state.get("extra"):
+        if extra := state.get(EXTRA):
             count += len(extra)
             return count == len(document) and self._holds_extra(extra, document)
         # As many keys as are accounted for: there is none besides.

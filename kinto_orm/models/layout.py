@@ -33,6 +33,7 @@ from kinto_orm.models.diagnosis import diagnosed
 from kinto_orm.models.faults import Fault, Faulty, Unfit, faults_of
 from kinto_orm.models.kinds import kind_of
 from kinto_orm.models.specs import Spec, key_of, spec_of
+from kinto_orm.models.state import EXTRA
 from kinto_orm.models.types import (
     Part,
     is_closed,
@@ -216,7 +217,7 @@ class Layout:
             raise Faulty(diagnosed(self.model, self.specs, document, error)) from error
         state = record.__dict__
         if not document.keys() <= self.keys:
-            state["extra"] = self.undeclared(document)
+            state[EXTRA] = self.undeclared(document)
         state["_document"] = document
         if self.model._is_record:
             state["last_modified"] = document.get("last_modified")
@@ -274,7 +275,7 @@ class Layout:
                 document["schema"] = written["schema"]
         if self.model._tag is not None:
             document[self.model._tag_field] = self.model._tag
-        if extra := state.get("extra"):
+        if extra := state.get(EXTRA):
             self._add_extra(document, extra, state)
         for spec in self.specs:
             value = state.get(spec.name, _MISSING)

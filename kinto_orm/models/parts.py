@@ -9,7 +9,7 @@ whatever it is, since what the server has there is not known.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -24,6 +24,7 @@ from kinto_orm.models.faults import MISSING, Fault, faults_of
 from kinto_orm.models.kinds import kind_of
 from kinto_orm.models.layout import Layout, layout_of, unfit
 from kinto_orm.models.specs import Spec
+from kinto_orm.models.state import EXTRA, PART
 from kinto_orm.models.types import called
 
 
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
 
 R = TypeVar("R", bound="Record")
-
-#: Where a record keeps the names of the fields that were loaded.
-PART: Final = "_part"
 
 
 def part_of(record: Record) -> frozenset[str] | None:
@@ -115,8 +113,8 @@ def complete(record: Record, document: Document, part: frozenset[str] | None = N
     record.__dict__["_document"] = {**before["_document"], **document}
     if part is None:
         del record.__dict__[PART]
-        given = record.__dict__.get("extra", {})
-        record.__dict__["extra"] = {**layout.undeclared(document), **given}
+        given = record.__dict__.get(EXTRA, {})
+        record.__dict__[EXTRA] = {**layout.undeclared(document), **given}
     else:
         record.__dict__[PART] = known | part
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableSet
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias, overload
 
 from kinto_orm.exceptions import InvalidRequest, NotLoaded
+from kinto_orm.models.state import HELD
 
 
 if TYPE_CHECKING:
@@ -253,12 +254,12 @@ class PermissionsAttribute:
         if instance is None:
             return self
         state = instance.__dict__
-        found = state.get("_permissions")
+        found = state.get(HELD)
         if found is None:
             is_new = state.get("_document") is None
             of = f"{type(instance).__name__} {state['id']!r}"
             lists = {} if is_new else state.get("_acl")
-            found = state["_permissions"] = Permissions._of_server(lists, of)
+            found = state[HELD] = Permissions._of_server(lists, of)
         return found
 
     def __set__(self, instance: Any, value: Permissions) -> None:
@@ -272,12 +273,12 @@ class GivenPermissions:
 
     def __get__(self, instance: Any, owner: type[Any]) -> Any:
         """Return what is kept."""
-        return self if instance is None else instance.__dict__.get("_permissions")
+        return self if instance is None else instance.__dict__.get(HELD)
 
     def __set__(self, instance: Any, value: Permissions | None) -> None:
         if value is not None:
             checked = _checked(value)
-            instance.__dict__["_permissions"] = Permissions(read=checked.read, write=checked.write)
+            instance.__dict__[HELD] = Permissions(read=checked.read, write=checked.write)
 
 
 def _checked(value: Permissions) -> Permissions:
@@ -289,13 +290,13 @@ def _checked(value: Permissions) -> Permissions:
 
 def permission_changes(record: Record) -> dict[str, list[str]]:
     """Return the permissions of *record* that are not as the server has them."""
-    permissions: Permissions | None = record.__dict__.get("_permissions")
+    permissions: Permissions | None = record.__dict__.get(HELD)
     return {} if permissions is None else permissions._changes()
 
 
 def all_permissions(record: Record) -> dict[str, list[str]]:
     """Return all permissions of *record* as they shall be, as far as they are known."""
-    permissions: Permissions | None = record.__dict__.get("_permissions")
+    permissions: Permissions | None = record.__dict__.get(HELD)
     if permissions is not None:
         return permissions._lists()
     return {name: list(members) for name, members in (record.__dict__.get("_acl") or {}).items()}
@@ -305,15 +306,15 @@ def forget_permissions(record: Record) -> None:
     """Note that the server does not have *record*: what it shall permit stays, if it is known."""
     state = record.__dict__
     known = all_permissions(record)
-    state["_acl"] = state["_permissions"] = None
+    state["_acl"] = state[HELD] = None
     if known:
         lists = {name: known.get(name, ()) for name in NAMES}
-        state["_permissions"] = Permissions(**lists)
+        state[HELD] = Permissions(**lists)
 
 
 def outdate_permissions(record: Record) -> None:
     """Have who holds the permissions of *record* notice that they are not its own any more."""
-    known: Permissions | None = record.__dict__.get("_permissions")
+    known: Permissions | None = record.__dict__.get(HELD)
     if known is not None:
         known._held = None
 
@@ -321,7 +322,7 @@ def outdate_permissions(record: Record) -> None:
 def hide_permissions(record: Record) -> None:
     """Note that the permissions of *record* may have changed: they are not known any more."""
     outdate_permissions(record)
-    record.__dict__.update(_permissions=None, _acl=None)
+    record.__dict__.update({HELD: None, "_acl": None})
 
 
 def adopt_permissions(record: Record, lists: Lists | None, sent: Lists | None = None) -> None:
@@ -331,19 +332,19 @@ def adopt_permissions(record: Record, lists: Lists | None, sent: Lists | None = 
     None, or none at all, means that the server does not show them.
     """
     state = record.__dict__
-    known = state.get("_permissions")
+    known = state.get(HELD)
     state["_acl"] = lists or None
     if known is None:
         return
     if lists:
         known._adopt(lists, sent)
     elif not known._changes():
-        del state["_permissions"]
+        del state[HELD]
 
 
 def permission_edits(record: Record) -> dict[str, Edit]:
     """Return for each permission that was changed since it was loaded what was changed of it."""
-    known: Permissions | None = record.__dict__.get("_permissions")
+    known: Permissions | None = record.__dict__.get(HELD)
     if known is None:
         return {}
     edits = {}
@@ -364,7 +365,7 @@ def edit_permissions(record: Record, edits: Mapping[str, Edit]) -> None:
 
 def undo_permissions(record: Record) -> None:
     """Have *record* permit what it did when it was loaded."""
-    known: Permissions | None = record.__dict__.get("_permissions")
+    known: Permissions | None = record.__dict__.get(HELD)
     if known is not None and known.is_loaded:
         known._held = {name: Principals(known._loaded.get(name, ())) for name in NAMES}
 

@@ -22,11 +22,12 @@ from kinto_orm.models.layout import layout_of, load, load_inside
 from kinto_orm.models.links import link
 from kinto_orm.models.locations import not_loaded
 from kinto_orm.models.naming import Rename, convention
-from kinto_orm.models.parts import PART, dump_part
+from kinto_orm.models.parts import dump_part
 from kinto_orm.models.permissions import GivenPermissions, Permissions, PermissionsAttribute
 from kinto_orm.models.policies import OnConflict, checked_policy
 from kinto_orm.models.sameness import is_same_json
 from kinto_orm.models.specs import Spec
+from kinto_orm.models.state import EXTRA, PART, ExtraAttribute
 from kinto_orm.models.types import Part, model_of
 from kinto_orm.patch_type import PatchType
 
@@ -41,6 +42,9 @@ class Model:
     if TYPE_CHECKING:
         __attrs_attrs__: ClassVar[tuple[attrs.Attribute[Any], ...]]
 
+    #: What it was loaded from; None if it was not.
+    _document: ClassVar[Document | None] = None
+    _extra: ClassVar[None] = None
     #: Whether it has an id; `Record` and `EmbeddedRecord` say so.
     _is_record: ClassVar[bool]
     #: Whether it leaves to this package how records are made, and what attributes they lack.
@@ -112,8 +116,7 @@ class Model:
             return NotImplemented
         one, two = self.__dict__, other.__dict__
         return all(
-            _compared(each, one.get(each.name, _absent(one, each)))
-            == _compared(each, two.get(each.name, _absent(two, each)))
+            _compared(each, _found(one, each)) == _compared(each, _found(two, each))
             for each in attrs.fields(type(self))
             if each.eq
         )
@@ -133,8 +136,6 @@ class Model:
 
         def __getattr__(self, name):  # noqa: ANN001, ANN204
             """Say that a field was not loaded; its value would have been met before."""
-            if name == "extra" and PART not in self.__dict__:
-                return self.__dict__.setdefault("extra", {})  # Most records need none.
             if PART in self.__dict__ and name in {each.name for each in attrs.fields(type(self))}:
                 raise not_loaded(self, name)
             msg = f"{type(self).__name__!r} object has no attribute {name!r}"
@@ -180,14 +181,13 @@ class Model:
 
     def _stands_for(self, written: Any, kind: Any = None) -> bool:
         """Tell whether the record, inside another as a *kind*, certainly is as it is *written*."""
-        state = self.__dict__
-        document: Document | None = state.get("_document")
+        document: Document | None = self.__dict__.get("_document")
         if document is None or self._is_record:
             return False
         is_generic = kind is not None and model_of(kind) is type(self)
         layout = layout_of(kind if is_generic else type(self))
         is_known = document is written or is_same_json(document, written)
-        return is_known and layout.comparison.holds(state, document)
+        return is_known and layout.comparison.holds(self, document)
 
 
 def _lacks_as_ours(model: Any) -> bool:
@@ -196,9 +196,11 @@ def _lacks_as_ours(model: Any) -> bool:
     return bool(model.__getattr__ is ours.__getattr__)
 
 
-def _absent(state: Mapping[str, Any], attribute: attrs.Attribute[Any]) -> Any:
-    """Return what stands for the value of a field that is not in the *state* of a record."""
-    return {} if attribute.name == "extra" and PART not in state else _MISSING
+def _found(state: Mapping[str, Any], attribute: attrs.Attribute[Any]) -> Any:
+    """Return the value of a field in the *state* of a record, or what stands for none."""
+    if attribute.name == "extra":
+        return state.get(EXTRA, _MISSING if PART in state else {})
+    return state.get(attribute.name, _MISSING)
 
 
 def _compared(attribute: attrs.Attribute[Any], value: Any) -> Any:
@@ -255,6 +257,8 @@ class Record(Model):
     """
 
     _is_record: ClassVar[bool] = True
+    _held: ClassVar[None] = None
+    _part: ClassVar[None] = None
     _bucket: ClassVar[str | None] = None
     _collection: ClassVar[str | None] = None
     _patch: ClassVar[type[PatchType] | None] = None
@@ -362,4 +366,5 @@ class Record(Model):
 
 
 # Not as a converter of attrs: with one, setting any attribute of a record would take much longer.
+EmbeddedRecord.extra = Record.extra = ExtraAttribute()  # type: ignore[assignment]
 Record._permissions = GivenPermissions()  # type: ignore[attr-defined]

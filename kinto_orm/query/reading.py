@@ -27,6 +27,7 @@ from kinto_orm.client.endpoints.objects import content, etag
 from kinto_orm.client.paths import records_path
 from kinto_orm.exceptions import SnapshotMoved, ValidationError
 from kinto_orm.flow import Document, Page, Program, Request, Response, Stream, collected
+from kinto_orm.flow.garbage import collected_later
 from kinto_orm.models.layout import load, load_all
 from kinto_orm.models.parts import load_part
 from kinto_orm.models.records import Record
@@ -223,7 +224,8 @@ class _Walk:
             self._ids = None  # Something older may turn up.
         self._timestamps.add(_timestamp(response))
         if self._is_simple(documents):
-            items = self._simple(documents)
+            with collected_later():
+                items = self._simple(documents)
         else:
             loaded = yield from self._session._freshened(self._select, documents)
             items = self._kept(loaded)

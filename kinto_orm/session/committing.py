@@ -227,6 +227,8 @@ class Committing(Applying):
         self, untouched: list[Record], requests: int
     ) -> tuple[CommitError | None, CommitResult]:
         """Return what the outcomes amount to: an error, if it is one, and the result."""
+        if not self._outcomes and len(untouched) == len(self._known):
+            return None, CommitResult(unchanged=tuple(untouched), requests=requests)  # As often.
         last = {id(outcome.write.change.record): outcome for outcome in self._outcomes}
         final = list(last.values())
         told = last.keys() | set(map(id, untouched))

@@ -29,6 +29,7 @@ from kinto_orm.models.permissions import (
     undo_permissions,
 )
 from kinto_orm.models.records import Record
+from kinto_orm.models.state import HELD
 from kinto_orm.session.committing import Committing
 from kinto_orm.session.conflicts import set_keys
 from kinto_orm.session.field_changes import FieldChange, field_changes
@@ -314,7 +315,7 @@ def _become(record: Record, fresh: Record) -> None:
     """Have *record* be as *fresh*; its permissions as they were, its links as far as known."""
     state = record.__dict__
     connect(fresh, links_of(record))
-    kept = {name: state[name] for name in ("_acl", "_permissions") if name in state}
+    kept = {name: state[name] for name in ("_acl", HELD) if name in state}
     state.clear()
     state.update(fresh.__dict__, **kept)
     undo_permissions(record)

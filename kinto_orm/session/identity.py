@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -111,7 +111,7 @@ class Entry:
         return (
             (document := state.get("_document")) is loaded
             and state.get("id") == self.key.id
-            and _stands_for(record, state, document)
+            and _stands_for(record, document)
         )
 
     @property
@@ -184,9 +184,8 @@ class IdentityMap:
             if record.__class__ is not kind:
                 kind = record.__class__
                 certain = layout_of(kind).comparison.certain
-            state = record.__dict__
-            try:  # As most are: this is to be quick.
-                if certain(state, state["_document"]):
+            try:  # As most are: this is to be quick, and to leave no dictionary of attributes.
+                if (document := record._document) is not None and certain(record, document):
                     continue
             except Exception:  # noqa: BLE001, S110 (it is not certain)
                 pass
@@ -327,15 +326,14 @@ def _is_as_loaded(record: Record) -> bool:
     """Tell whether a settled *record* certainly is as it was loaded; False says nothing."""
     state = record.__dict__
     document: Document | None = state.get("_document")
-    return document is not None and _stands_for(record, state, document)
+    return document is not None and _stands_for(record, document)
 
 
-def _stands_for(record: Record, state: Mapping[str, Any], document: Document) -> bool:
-    """Tell whether a *record* with this *state*, its permissions included, is as *document* is."""
-    comparison = layout_of(type(record)).comparison
-    if state.get("_permissions") is not None and permission_changes(record):
+def _stands_for(record: Record, document: Document) -> bool:
+    """Tell whether *record*, its permissions included, certainly is as *document* is."""
+    if record._held is not None and permission_changes(record):
         return False
-    return comparison.holds(state, document)
+    return layout_of(type(record)).comparison.holds(record, document)
 
 
 def renamed(record: Record, key: Key) -> str:

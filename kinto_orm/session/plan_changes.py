@@ -17,9 +17,10 @@ from kinto_orm.flow.messages import Document, Request
 from kinto_orm.models.binding import like, unbound
 from kinto_orm.models.kinds import kind_of
 from kinto_orm.models.layout import layout_of, load
-from kinto_orm.models.parts import PART, keys_of, load_part, stand_in
+from kinto_orm.models.parts import keys_of, load_part, stand_in
 from kinto_orm.models.permissions import Permissions
 from kinto_orm.models.records import Record
+from kinto_orm.models.state import PART
 from kinto_orm.patch_type import (
     BasicPatch,
     GuardedJSONPatch,

@@ -14,17 +14,23 @@ from __future__ import annotations
 import marshal
 import math
 
+from contextlib import nullcontext
 from datetime import date, datetime
 from typing import Any, Final
 
 import orjson
 
 from kinto_orm.exceptions import UnsendableValue
+from kinto_orm.flow.garbage import collected_later
 
 
 #: What a Kinto server keeps without rounding (docs/protocol.md, D1).
 SMALLEST: Final = -(2**63)
 LARGEST: Final = 2**64 - 1
+
+
+#: How many bytes make enough objects for the collection of garbage to be noticed.
+_LARGE: Final = 2**16
 
 
 def encode(value: Any) -> bytes:
@@ -95,7 +101,8 @@ def decode(data: bytes) -> Any:
     Raises:
         ValueError: If it is not JSON.
     """
-    return orjson.loads(data)
+    with collected_later() if len(data) > _LARGE else nullcontext():
+        return orjson.loads(data)
 
 
 def unsendable(value: Any) -> tuple[str, str] | None:

@@ -30,7 +30,7 @@ from strategies import values
 def is_certain(record: Record) -> bool:
     """Tell what the quick test says."""
     state = record.__dict__
-    return layout_of(type(record)).comparison.holds(state, state["_document"])
+    return layout_of(type(record)).comparison.holds(record, state["_document"])
 
 
 def is_clean(record: Record) -> bool:
