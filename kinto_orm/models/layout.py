@@ -394,22 +394,6 @@ def builder_of(model: type[Model]) -> Build:
     return partial(load, model) if model._tags else layout.build
 
 
-def load_all(model: type[Model], documents: Iterable[Any]) -> list[Any]:
-    """
-    Return the records that *documents* stand for, as `load` does.
-
-    Raises:
-        ValidationError: If one does not fit.
-    """
-    build, records = builder_of(model), list[Any]()
-    for document in documents:
-        try:
-            records.append(build(document))
-        except Exception:  # noqa: BLE001 (it is said what is wrong)
-            records.append(load(model, document))
-    return records
-
-
 def unfit(model: type[Model], document: Any, faults: Iterable[Fault]) -> ValidationError:
     """Return the error that *document* does not fit *model*, since it has these *faults*."""
     faults = tuple(faults)

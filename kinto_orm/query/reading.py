@@ -28,7 +28,7 @@ from kinto_orm.client.paths import records_path
 from kinto_orm.exceptions import SnapshotMoved, ValidationError
 from kinto_orm.flow import Document, Page, Program, Request, Response, Stream, collected
 from kinto_orm.flow.garbage import collected_later
-from kinto_orm.models.layout import load, load_all
+from kinto_orm.models.layout import builder_of, load
 from kinto_orm.models.parts import load_part
 from kinto_orm.models.records import Record
 from kinto_orm.query.items import LOCK, Invalid, Tombstone
@@ -247,7 +247,7 @@ class _Walk:
         if self._select.tracked:
             items = self._session._take_all(model, ids, documents)
         else:
-            items = load_all(model, documents)
+            items = _load_all(model, documents)
         if len(items) != len(documents):
             self._ids = None  # Some are to go, which may be taken back.
         if self._ids is not None:
@@ -370,3 +370,19 @@ def _record(
     if part is None:
         return load(select.model, document)
     return load_part(select.model, document, part)
+
+
+def _load_all(model: type[Model], documents: Iterable[Any]) -> list[Any]:
+    """
+    Return the records that *documents* stand for, as `load` does.
+
+    Raises:
+        ValidationError: If one does not fit.
+    """
+    build, records = builder_of(model), list[Any]()
+    for document in documents:
+        try:
+            records.append(build(document))
+        except Exception:  # noqa: BLE001 (it is said what is wrong)
+            records.append(load(model, document))
+    return records
