@@ -71,7 +71,7 @@ def _adopt_inside(value: Any, written: Any) -> None:
     if value.__class__ in _SCALARS:  # As most are.
         return
     if is_model(type(value)):
-        if isinstance(written, dict) and same(value._dump(), written):
+        if isinstance(written, dict) and _is_now(value, written):
             adopt(value, written)
     elif isinstance(value, (list, tuple)) and isinstance(written, list):
         for one, other in zip(value, written, strict=False):
@@ -79,6 +79,14 @@ def _adopt_inside(value: Any, written: Any) -> None:
     elif isinstance(value, Mapping) and isinstance(written, Mapping):
         for key in value.keys() & written.keys():
             _adopt_inside(value[key], written[key])
+
+
+def _is_now(value: Model, written: Document) -> bool:
+    """Tell whether an embedded *value* stands for what is *written*."""
+    loaded = value._document
+    if loaded is not None and loaded == written and value._stands_for(loaded):
+        return True
+    return same(value._dump(), written)
 
 
 def take_over(record: Record, sent: Mapping[str, Any], document: Document) -> None:
@@ -90,6 +98,8 @@ def take_over(record: Record, sent: Mapping[str, Any], document: Document) -> No
         sent: The document that was sent.
         document: The document that the server answered.
     """
+    if document == {**sent, "last_modified": document.get("last_modified")}:  # As most are.
+        return
     layout = layout_of(type(record))
     fixed = layout.system | {record._tag_field}
     changed = [

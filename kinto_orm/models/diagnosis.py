@@ -16,6 +16,7 @@ import attrs
 from attrs import frozen
 from cattrs.errors import ClassValidationError
 
+from kinto_orm.exceptions import ValidationError
 from kinto_orm.models.faults import MISSING, Fault, faults_of
 from kinto_orm.models.types import called
 
@@ -145,3 +146,11 @@ def _of_validator(
 def _first(error: Exception) -> str:
     """Return what *error* says: attrs gives its validators' errors more arguments than that."""
     return str(error.args[0]) if error.args else type(error).__name__
+
+
+def unfit(model: type[Any], document: Any, faults: Iterable[Fault]) -> ValidationError:
+    """Return the error that *document* does not fit *model*, since it has these *faults*."""
+    faults = tuple(faults)
+    ident = document.get("id") if isinstance(document, dict) else None
+    listed = "; ".join(map(str, faults))
+    return ValidationError(f"{model.__name__} {ident!r} does not fit its class: {listed}", faults)

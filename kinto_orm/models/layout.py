@@ -14,7 +14,7 @@ changes deep inside lists and dictionaries count as any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -24,13 +24,13 @@ import cattrs
 from attrs import NOTHING
 from cattrs.gen import make_dict_structure_fn_from_attrs, override
 
-from kinto_orm.exceptions import InvalidRequest, UnsendableValue, ValidationError
+from kinto_orm.exceptions import InvalidRequest, UnsendableValue
 from kinto_orm.flow.json import copied, same
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.building import Build, Building, is_plain
 from kinto_orm.models.clean import Comparison
-from kinto_orm.models.diagnosis import diagnosed
-from kinto_orm.models.faults import Fault, Faulty, Unfit, faults_of
+from kinto_orm.models.diagnosis import diagnosed, unfit
+from kinto_orm.models.faults import Faulty, Unfit, faults_of
 from kinto_orm.models.kinds import kind_of
 from kinto_orm.models.specs import Spec, key_of, spec_of
 from kinto_orm.models.state import EXTRA
@@ -69,9 +69,11 @@ class Layout:
         kind: The class, or ``Page[int]`` for one that is generic.
         model: The class.
         specs: Its fields, without those that each record has.
+        by_key: The same, by their keys.
         keys: Their keys, and those of the system.
         comparison: The test for records that did not change.
         is_plain: Whether `build` is a function of our own for the class.
+        is_validated: Whether its fields have validators.
     """
 
     def __init__(self, kind: Any) -> None:
@@ -90,6 +92,7 @@ class Layout:
         self._check_id(types)
         self.specs: tuple[Spec, ...] = tuple(spec_of(model, each) for each in attributes)
         self._check_keys()
+        self.by_key: Mapping[str, Spec] = {spec.key: spec for spec in self.specs}
         self.system: frozenset[str] = SYSTEM if model._is_record else frozenset()
         self.declared: frozenset[str] = frozenset(spec.key for spec in self.specs)
         tag_key = {model._tag_field} if model._tag is not None else set[str]()
@@ -101,8 +104,9 @@ class Layout:
             if spec.read_only and not attribute.init
         )
         self.is_plain = is_plain(model)
-        self._is_validated = any(each.validator is not None for each in attributes)
+        self.is_validated = any(each.validator is not None for each in attributes)
         self._structure = self._structured(attributes)
+        self._fields = tuple((each.name, each.key, each.is_verbatim, each) for each in self.specs)
         self.comparison: Comparison = Comparison(
             model, self.specs, self.keys, lambda kind: layout_of(kind).comparison.certain
         )
@@ -242,24 +246,6 @@ class Layout:
         # A key that None removed is None.
         return {**dict.fromkeys(self.optional), **document, **copies}
 
-    def apart(self, document: Document, base: Document) -> list[Spec] | None:
-        """
-        Return the fields that *document* has otherwise than *base*, by the identity of values.
-
-        None, if each of them cannot be looked at by itself: there are validators, or one lacks a
-        key, which stands for its default.
-        """
-        if self._is_validated:
-            return None
-        changed = []
-        for spec in self.specs:
-            value = document.get(spec.key, _MISSING)
-            if value is _MISSING:
-                return None
-            if value is not base.get(spec.key, _MISSING):
-                changed.append(spec)
-        return changed
-
     # -- Dumping -------------------------------------------------------------------------------
 
     def dump(self, record: Model) -> Document:
@@ -277,30 +263,42 @@ class Layout:
             document[self.model._tag_field] = self.model._tag
         if extra := state.get(EXTRA):
             self._add_extra(document, extra, state)
-        for spec in self.specs:
-            value = state.get(spec.name, _MISSING)
+        for name, key, is_verbatim, spec in self._fields:
+            value = state.get(name, _MISSING)
             if value is _MISSING:
                 continue  # Of a record that was loaded in part.
-            before = _MISSING if written is None else written.get(spec.key, _MISSING)
-            if before is not _MISSING and spec.stands_for(value, before):
-                document[spec.key] = before
-                continue
-            wire = value if spec.dump is None else self._encoded(spec, value, state)
-            if written is not None:
-                if before is _MISSING:
-                    if spec.is_default(value, state.get("_made", {})):
-                        continue
-                elif spec.exact:
-                    if wire is not before and same(before, wire):
-                        wire = before
-                else:
-                    wire = self._rewritten(spec, before, value, wire, state)
-                if wire is before is None:
-                    document[spec.key] = None
-                    continue
-            if wire is not None or value is not None or spec.null:
-                document[spec.key] = wire
+            before = _MISSING if written is None else written.get(key, _MISSING)
+            if (value is before and is_verbatim) or (
+                before is not _MISSING and spec.stands_for(value, before)
+            ):
+                document[key] = before  # As most are.
+            else:
+                self._dump_field(document, spec, value, written, state)
         return document
+
+    def _dump_field(
+        self,
+        document: Document,
+        spec: Spec,
+        value: Any,
+        written: Document | None,
+        state: Mapping[str, Any],
+    ) -> None:
+        """Put in *document* what the *value* of a field is written as, if it is."""
+        wire = value if spec.dump is None else self._encoded(spec, value, state)
+        if written is not None and spec.key in written:
+            before = written[spec.key]
+            if not spec.exact:
+                wire = self._rewritten(spec, before, value, wire, state)
+            elif same(before, wire):
+                wire = before
+            if wire is before is None:
+                document[spec.key] = None
+                return
+        elif written is not None and spec.is_default(value, state.get("_made", {})):
+            return
+        if wire is not None or value is not None or spec.null:
+            document[spec.key] = wire
 
     def _encoded(self, spec: Spec, value: Any, state: Mapping[str, Any]) -> Any:
         try:
@@ -392,14 +390,6 @@ def builder_of(model: type[Model]) -> Build:
     """Return what does the same as `load` for *model*, or fails without saying why."""
     layout = layout_of(model)
     return partial(load, model) if model._tags else layout.build
-
-
-def unfit(model: type[Model], document: Any, faults: Iterable[Fault]) -> ValidationError:
-    """Return the error that *document* does not fit *model*, since it has these *faults*."""
-    faults = tuple(faults)
-    ident = document.get("id") if isinstance(document, dict) else None
-    listed = "; ".join(map(str, faults))
-    return ValidationError(f"{model.__name__} {ident!r} does not fit its class: {listed}", faults)
 
 
 def load_inside(kind: Any, document: Any) -> Any:

@@ -19,10 +19,10 @@ from kinto_orm.exceptions import UnsendableValue, ValidationError
 from kinto_orm.flow.json import copied
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.adopting import adopt_system
-from kinto_orm.models.diagnosis import converted
+from kinto_orm.models.diagnosis import converted, unfit
 from kinto_orm.models.faults import MISSING, Fault, faults_of
 from kinto_orm.models.kinds import kind_of
-from kinto_orm.models.layout import Layout, layout_of, unfit
+from kinto_orm.models.layout import Layout, layout_of
 from kinto_orm.models.specs import Spec
 from kinto_orm.models.state import EXTRA, PART
 from kinto_orm.models.types import called

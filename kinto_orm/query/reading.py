@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
@@ -372,7 +372,7 @@ def _record(
     return load_part(select.model, document, part)
 
 
-def _load_all(model: type[Model], documents: Iterable[Any]) -> list[Any]:
+def _load_all(model: type[Record], documents: Iterable[Any]) -> list[Any]:
     """
     Return the records that *documents* stand for, as `load` does.
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from attrs import field, frozen
 
-from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document, Request
 from kinto_orm.models.permissions import Lists
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import MergePatch, PatchType
 from kinto_orm.session.identity import Key
-from kinto_orm.session.snapshots import changed_paths, without_stamps
+from kinto_orm.session.snapshots import changed_paths
 from kinto_orm.transport.codec import encode
 
 
@@ -54,6 +53,9 @@ class Change:
         resolves: Whether it is what a conflict was resolved to.
         strict: Whether it is a conflict if somebody else has done exactly the same.
         blind: A patch to apply, whatever is there, instead.
+        base: What was loaded, without its timestamp; None if it is new.
+        attributes: The keys of the target, with their values, that the base does not have so; none,
+            unless there are both.
         after: A record that must be on the server before this is sent: the copy of one that moves.
     """
 
@@ -71,11 +73,16 @@ class Change:
     blind: PatchType | None = None
     after: Record | None = None
     base: Document | None = field(init=False, default=None)
+    attributes: Document = field(init=False, factory=dict[str, Any])
 
     def __attrs_post_init__(self) -> None:
         # Frozen, but not for its own: what is asked for often is worked out once.
-        base = None if self.loaded is None else without_stamps(self.loaded)
-        object.__setattr__(self, "base", base)
+        if self.loaded is not None:
+            base = dict(self.loaded)
+            base.pop("last_modified", None)
+            object.__setattr__(self, "base", base)
+            if self.target is not None:
+                object.__setattr__(self, "attributes", attributes(base, self.target))
 
     @property
     def version(self) -> int | None:
@@ -87,7 +94,9 @@ class Change:
         """Tell whether there is anything to write."""
         if self.blind is not None or self.permissions:
             return True
-        return not same(self.base, self.target)
+        if self.base is None or self.target is None:
+            return self.base is not self.target
+        return bool(self.attributes) or self.base.keys() != self.target.keys()
 
     @property
     def aim(self) -> Aim:

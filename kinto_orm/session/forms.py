@@ -32,7 +32,7 @@ from kinto_orm.patch_type import (
 )
 from kinto_orm.session.changes import Change, Write, size_of
 from kinto_orm.session.json_patches import Operation, json_patch
-from kinto_orm.session.patches import attributes, merge_patch
+from kinto_orm.session.patches import merge_patch
 
 
 _CREATION: Final = {"If-None-Match": "*"}
@@ -156,7 +156,7 @@ _OTHERS: Final = _WAYS[1:4]
 
 def _attributes(change: Change) -> tuple[Document | None, dict[str, list[str]] | None]:
     """Return the attributes that *change* sets, if any, and the permissions."""
-    return attributes(*_sides(change)) or None, _permissions(change)
+    return change.attributes or None, _permissions(change)
 
 
 def _operations(change: Change) -> list[Operation]:
@@ -206,7 +206,7 @@ def _permissions(change: Change) -> dict[str, list[str]] | None:
 def _removes(change: Change) -> bool:
     """Tell whether *change* removes a key of the document."""
     base, target = _sides(change)
-    return bool(base.keys() - target.keys())
+    return not base.keys() <= target.keys()
 
 
 def _is_blind(change: Change) -> bool:

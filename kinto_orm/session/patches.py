@@ -41,6 +41,7 @@ def merge_patch(base: Mapping[str, Any], target: Mapping[str, Any]) -> Document 
 
 def attributes(base: Mapping[str, Any], target: Mapping[str, Any]) -> Document:
     """Return the top-level keys of *target* that *base* does not have so, with their values."""
+    # What was not changed is mostly the same object in both.
     return {
         key: value
         for key, value in target.items()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from kinto_orm.exceptions import UnsendableValue, ValidationError
 from kinto_orm.flow.messages import Document
-from kinto_orm.models.layout import layout_of, load, unfit
+from kinto_orm.models.diagnosis import unfit
+from kinto_orm.models.layout import layout_of, load
 from kinto_orm.models.parts import load_part, names_of
 from kinto_orm.models.records import Record
 from kinto_orm.models.survival import lost_of_record, survives
@@ -98,9 +99,8 @@ def check(changes: Sequence[Change]) -> None:
         if change.target is None:
             continue
         try:
-            sent = decode(encode(change.target))
-            if not _survives(change.record, change.base, change.target, sent):
-                _check_survival(change.record, sent)
+            if not _survives(change, change.target):
+                _check_survival(change.record, decode(encode(change.target)))
         except UnsendableValue as error:
             unsent.append(f"{type(change.record).__name__} {change.key}: {error}")
         except ValidationError as error:
@@ -114,30 +114,31 @@ def check(changes: Sequence[Change]) -> None:
         raise ValidationError("\n".join([*lines, *map(str, unfit)]), faults)
 
 
-def _survives(record: Record, base: Document | None, target: Document, sent: Document) -> bool:
+def _survives(change: Change, target: Document) -> bool:
     """
-    Tell whether what was changed in *record* certainly comes back; False says nothing.
+    Tell whether what *change* writes certainly comes back; False says nothing.
 
-    What is the same object in *target* and in *base* was loaded, and will be again.
+    What is not written was loaded, and will be again.
 
-    Args:
-        record: A record.
-        base: What it was loaded from; None if it is new.
-        target: What it stands for, that is to be written.
-        sent: That, encoded and decoded.
+    Raises:
+        UnsendableValue: If *target*, what is written, holds what cannot be sent.
     """
-    layout, state = layout_of(type(record)), record.__dict__
-    changed = None if base is None else layout.apart(target, base)
-    if changed is None or any(spec.read_only or spec.name not in state for spec in changed):
+    record, layout = change.record, layout_of(type(change.record))
+    if change.base is None or layout.is_validated or not layout.declared <= target.keys():
+        return False  # It is new, or values are looked at together.
+    state, sent = record.__dict__, decode(encode(change.attributes))
+    specs = [layout.by_key[key] for key in sent if key in layout.by_key]
+    if any(spec.read_only or spec.name not in state for spec in specs):
         return False
     try:
-        for spec in changed:
-            again = spec.load(layout.unshared(spec, sent[spec.key]))
-            if not survives(state[spec.name], again, spec.converter):
-                return False
+        return all(
+            survives(
+                state[spec.name], spec.load(layout.unshared(spec, sent[spec.key])), spec.converter
+            )
+            for spec in specs
+        )
     except Exception:  # noqa: BLE001 (the longer way says what is wrong)
         return False
-    return True
 
 
 def _check_survival(record: Record, document: Document) -> None:
