@@ -12,6 +12,7 @@ from kinto_orm.models.permissions import Lists
 from kinto_orm.models.records import Record
 from kinto_orm.patch_type import MergePatch, PatchType
 from kinto_orm.session.identity import Key
+from kinto_orm.session.patches import attributes
 from kinto_orm.session.snapshots import changed_paths
 from kinto_orm.transport.codec import encode
 
