@@ -54,9 +54,8 @@ def adopt(record: Model, document: Document) -> None:
 
 def adopt_system(record: Model, document: Document) -> None:
     """Give *record* what the server alone sets, where its class declares that: a `schema` (D4)."""
-    layout = layout_of(type(record))
-    for spec in layout.specs:
-        if spec.key in layout.system and spec.key in document and spec.name in record.__dict__:
+    for spec in layout_of(type(record)).of_system:
+        if spec.key in document and spec.name in record.__dict__:
             with suppress(Exception):  # What does not fit stays a difference.
                 record.__dict__[spec.name] = spec.load(document[spec.key])
 
@@ -83,8 +82,8 @@ def _adopt_inside(value: Any, written: Any) -> None:
 
 def _is_now(value: Model, written: Document) -> bool:
     """Tell whether an embedded *value* stands for what is *written*."""
-    loaded = value._document
-    if loaded is not None and loaded == written and value._stands_for(loaded):
+    loaded, comparison = value._document, layout_of(type(value)).comparison
+    if loaded is not None and loaded == written and comparison.holds(value, loaded):
         return True
     return same(value._dump(), written)
 

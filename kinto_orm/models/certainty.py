@@ -3,7 +3,7 @@ The short way to tell that a record is as it was loaded.
 
 It is one function for each class, written as source: much of a document is in the record as the
 very same objects, and most records that a commit looks at are clean.  It says "certainly", or
-nothing (see `clean`): False, or any error, has the longer tests decide.
+"most likely changed"; or nothing, by None or any error: then longer tests decide (see `clean`).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from kinto_orm.models.state import EXTRA, HELD, PART
 from kinto_orm.models.types import is_model, members_of, model_of, origin_of, plain
 
 
-#: Tells whether a record certainly stands for a document.
-Certain: TypeAlias = Callable[[Any, Document], bool]
+#: Tells whether a record certainly stands for a document; False if that is not likely, either.
+Certain: TypeAlias = Callable[[Any, Document], bool | None]
 
 #: Types of which many values are one object each, so that a default is known by its identity.
 _SINGLE: Final = (str, int, bool)
@@ -66,12 +66,12 @@ class Certainty:
         beside = 2 * model._is_record + (model._tag is not None)
         if model._is_record:
             source.add(
-                f"if record.{PART} is not None or record.{HELD} is not None: return False",
+                f"if record.{PART} is not None or record.{HELD} is not None: return None",
                 "if record.id is not document['id']: return False",
-                "if 'last_modified' not in document: return False",
+                "if 'last_modified' not in document: return None",
             )
         if model._tag is not None:
-            source.add(f"if document[{model._tag_field!r}] != {model._tag!r}: return False")
+            source.add(f"if document[{model._tag_field!r}] != {model._tag!r}: return None")
         source.add(f"extra = record.{EXTRA}")
         # A document that has as many keys as there may be, and lacks none.
         source.add(f"if not extra and len(document) == {beside + len(self._specs)}:")
@@ -81,8 +81,8 @@ class Certainty:
         for spec, lines in compared.items():
             self._add_field(spec, lines)
         source.add(
-            "if not extra: return n == len(document)",
-            f"return n + len(extra) == len(document) and {holds_extra}(extra, document)",
+            "if not extra: return n == len(document) or None",
+            f"return n + len(extra) == len(document) and {holds_extra}(extra, document) or None",
         )
         function: Certain = source.function("record, document", model)
         return function
@@ -95,7 +95,7 @@ class Certainty:
             return
         source.add(f"if {spec.key!r} in document:", *indented(["n += 1", *compared]))
         other = self._other(spec)
-        source.add(f"elif {other}: return False" if other else "else: return False")
+        source.add(f"elif {other}: return None" if other else "else: return None")
 
     def _other(self, spec: Spec) -> str:
         """Return what is true if a field whose key is missing may have another than its default."""
@@ -115,7 +115,7 @@ class Certainty:
         """Return what gives up unless the value of a field is what is written."""
         source, value, written = self._source, f"record.{spec.name}", f"document[{spec.key!r}]"
         if spec.test is None:
-            return ["return False"]
+            return ["return None"]
         if spec.is_verbatim:
             return [f"if {value} is not {written}: return False"]
         lines = self._tested(spec.kind, spec)
@@ -154,5 +154,7 @@ class Certainty:
         certain = source.later(lambda: certain_of(kind))
         return [
             f"if v.__class__ is not {source.name(model)}: return False",
-            f"if v._document is not w or not {certain}(v, w): return False",
+            "if v._document is not w: return False",
+            f"is_same = {certain}(v, w)",
+            "if not is_same: return is_same",
         ]

@@ -38,7 +38,7 @@ class Comparison:
         certain_of: Callable[[Any], Certain],
     ) -> None:
         specs = tuple(specs)
-        #: Says so of most records, or nothing.
+        #: Says so of most records; of others that they were most likely changed, or nothing.
         self.certain: Certain = Certainty(
             model, specs, holds_extra=self._holds_extra, certain_of=certain_of
         ).written()

@@ -121,6 +121,10 @@ class Layout:
         self._shared: frozenset[str] = frozenset(
             spec.key for spec in self.specs if not is_closed(spec.kind)
         )
+        #: Fields that have links in them.
+        self.linked = tuple(spec for spec in self.specs if spec.links)
+        #: Fields that the server alone sets.
+        self.of_system = tuple(spec for spec in self.specs if spec.key in self.system)
         #: Fields that may have embedded records inside.
         self.nested = tuple(
             spec for spec in self.specs if any(models_in(spec.kind)) or not is_closed(spec.kind)
@@ -268,10 +272,10 @@ class Layout:
             if value is _MISSING:
                 continue  # Of a record that was loaded in part.
             before = _MISSING if written is None else written.get(key, _MISSING)
-            if (value is before and is_verbatim) or (
-                before is not _MISSING and spec.stands_for(value, before)
-            ):
+            if value is before and is_verbatim:
                 document[key] = before  # As most are.
+            elif before is not _MISSING and spec.stands_for(value, before):
+                document[key] = before
             else:
                 self._dump_field(document, spec, value, written, state)
         return document

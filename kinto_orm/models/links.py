@@ -201,10 +201,9 @@ def links_in(value: Any) -> Iterator[Link[Any]]:
 
 def links_of(record: Record) -> Iterator[tuple[str, Link[Any]]]:
     """Give the links in the fields of *record*, each with the name of its field."""
-    for spec in type(record)._specs():
-        if spec.links:
-            for link in links_in(record.__dict__.get(spec.name)):
-                yield spec.name, link
+    for spec in type(record)._linked():
+        for link in links_in(record.__dict__.get(spec.name)):
+            yield spec.name, link
 
 
 def connect(record: Record, links: Iterable[tuple[str, Link[Any]]]) -> None:

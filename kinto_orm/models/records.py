@@ -166,6 +166,11 @@ class Model:
         return layout_of(cls).specs
 
     @classmethod
+    def _linked(cls) -> tuple[Spec, ...]:
+        """Return how the fields are kept that have links in them."""
+        return layout_of(cls).linked
+
+    @classmethod
     def _parts(cls, kind: Any, document: Any) -> tuple[Part, ...] | None:
         """Return the keys of the *kind* of this that *document* is; None if it is no such kind."""
         try:

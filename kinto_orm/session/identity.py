@@ -184,12 +184,13 @@ class IdentityMap:
             if record.__class__ is not kind:
                 kind = record.__class__
                 certain = layout_of(kind).comparison.certain
+            document, is_same = record._document, None
             try:  # As most are: this is to be quick, and to leave no dictionary of attributes.
-                if (document := record._document) is not None and certain(record, document):
+                if document is not None and (is_same := certain(record, document)):
                     continue
             except Exception:  # noqa: BLE001, S110 (it is not certain)
                 pass
-            if not _is_as_loaded(record):
+            if is_same is False or not _is_as_loaded(record):
                 found.append(record)
         return [self._entry(record) for record in found]
 

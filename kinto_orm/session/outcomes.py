@@ -88,7 +88,7 @@ def carried_out(plan: Plan, ledger: Ledger, patience: RetryPolicy = PATIENCE) ->
         warn_of_unlocked(plan.writes)
     for chunk in plan.chunks:
         ready = [write for write in chunk if broken is None and ledger.is_ready(write.change)]
-        for write in chunk:
+        for write in chunk if len(ready) < len(chunk) else ():
             if write not in ready:
                 why = f"a request before it failed: {broken}" if broken else _NO_COPY
                 ledger.note(not_made(write, kept_back(write, why, broken)))

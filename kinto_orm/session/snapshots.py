@@ -126,6 +126,8 @@ def adopt(
 
 def _let_go(record: Record, sent: Mapping[str, Any], document: Document) -> None:
     """Give *record* its defaults where others removed what was *sent*; not over an edit."""
+    if sent.keys() <= document.keys():  # As almost always.
+        return
     layout = layout_of(type(record))
     gone = (sent.keys() - document.keys()) & layout.keys - layout.system - {record._tag_field}
     if not gone:  # As almost always.
