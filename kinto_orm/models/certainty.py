@@ -28,6 +28,9 @@ from kinto_orm.models.types import is_model, members_of, model_of, origin_of, pl
 #: Tells whether a record certainly stands for a document; False if that is not likely, either.
 Certain: TypeAlias = Callable[[Any, Document], bool | None]
 
+#: Returns the fields of a record that are not certainly as a document has them, which has them all.
+Doubts: TypeAlias = Callable[[Any, Document], list[Spec]]
+
 #: Types of which many values are one object each, so that a default is known by its identity.
 _SINGLE: Final = (str, int, bool)
 
@@ -58,8 +61,20 @@ class Certainty:
         self._holds_extra, self._certain_of = holds_extra, certain_of
         self._source = Source()
 
-    def written(self) -> Certain:
-        """Return the function."""
+    def doubts(self) -> Doubts:
+        """Return the function that gives the fields of a record that are not certainly the same."""
+        source, self._source = self._source, Source()
+        own = self._source
+        own.add("doubts = []")
+        for spec in self._specs:
+            own.add(*self._compared(spec, f"doubts.append({own.name(spec)})"))
+        own.add("return doubts")
+        function: Doubts = own.function("record, document", self._model)
+        self._source = source
+        return function
+
+    def certain(self) -> Certain:
+        """Return the function that looks at a whole record."""
         source, model = self._source, self._model
         holds_extra = source.name(self._holds_extra)
         compared = {spec: self._compared(spec) for spec in self._specs}
@@ -111,50 +126,57 @@ class Certainty:
             return f"{value} or {value}.__class__ is not {empty} or {made}"
         return ""
 
-    def _compared(self, spec: Spec) -> list[str]:
-        """Return what gives up unless the value of a field is what is written."""
+    def _compared(self, spec: Spec, other: str = "return False") -> list[str]:
+        """Return what does *other* unless the value of a field is what is written."""
         source, value, written = self._source, f"record.{spec.name}", f"document[{spec.key!r}]"
         if spec.test is None:
-            return ["return None"]
+            return [other.replace("False", "None")]
         if spec.is_verbatim:
-            return [f"if {value} is not {written}: return False"]
-        lines = self._tested(spec.kind, spec)
-        lines = lines or [f"if not {source.name(spec.test)}(v, w): return False"]
+            return [f"if {value} is not {written}: {other}"]
+        lines = self._tested(spec.kind, spec, other)
+        lines = lines or [f"if not {source.name(spec.test)}(v, w): {other}"]
         return [f"v = {value}", f"w = {written}", *lines]
 
-    def _tested(self, kind: Any, spec: Spec) -> list[str]:
+    def _tested(self, kind: Any, spec: Spec, other: str) -> list[str]:
         """Return the same of *v* and *w*, for types whose test is short enough."""
         source, bare, members = self._source, plain(kind), members_of(kind)
         if not is_ours(spec.converter.get_unstructure_hook(kind)):
             return []
         if len(members) == 2 and NoneType in members:
             (inner,) = (member for member in members if member is not NoneType)
-            lines = self._tested(inner, spec)
+            lines = self._tested(inner, spec, other)
             return ["if v is not w or v is not None:", *indented(lines)] if lines else []
         if bare is int:
-            return ["if v is not w or v.__class__ is not int: return False"]
+            return [f"if v is not w or v.__class__ is not int: {other}"]
         if bare is date:
             read = source.name(date.fromisoformat)
             same = f"v.__class__ is {source.name(date)} and v == {read}(w)"
-            return [f"if not ({same}): return False"]
+            return [f"if not ({same}): {other}"]
         if is_model(bare):
-            return self._inside(bare)
-        if origin_of(bare) is list and [plain(each) for each in get_args(bare)] == [str]:
-            if not is_ours(spec.converter.get_unstructure_hook(get_args(bare)[0])):
-                return []
-            each = ["for each in v:", "    if each.__class__ is not str: return False"]
-            return ["if v.__class__ is not list or v != w: return False", *each]
+            return self._inside(bare, other)
+        items = get_args(bare)
+        is_texts = origin_of(bare) is list and [plain(each) for each in items] == [str]
+        if is_texts and is_ours(spec.converter.get_unstructure_hook(items[0])):
+            return _texts(other)
         return []
 
-    def _inside(self, kind: Any) -> list[str]:
+    def _inside(self, kind: Any, other: str) -> list[str]:
         """Return the same for embedded records of one class, which know what they are of."""
         source, model, certain_of = self._source, model_of(kind), self._certain_of
         if model is not kind or model._is_record or model._tag_field:
             return []
         certain = source.later(lambda: certain_of(kind))
-        return [
-            f"if v.__class__ is not {source.name(model)}: return False",
-            "if v._document is not w: return False",
-            f"is_same = {certain}(v, w)",
-            "if not is_same: return is_same",
-        ]
+        known = f"v.__class__ is {source.name(model)} and v._document is w"
+        return [f"if not ({known} and {certain}(v, w)): {other}"]
+
+
+def _texts(other: str) -> list[str]:
+    """Return what does *other* unless *v* is the list of texts *w*."""
+    return [
+        f"if v.__class__ is not list or v != w: {other}",
+        "else:",
+        "    for each in v:",
+        "        if each.__class__ is not str:",
+        f"            {other}",
+        "            break",
+    ]

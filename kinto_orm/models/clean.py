@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Final
 
 from kinto_orm.flow.messages import Document
-from kinto_orm.models.certainty import Certain, Certainty
+from kinto_orm.models.certainty import Certain, Certainty, Doubts
 from kinto_orm.models.sameness import is_same_json
 from kinto_orm.models.state import EXTRA
 
@@ -39,9 +39,10 @@ class Comparison:
     ) -> None:
         specs = tuple(specs)
         #: Says so of most records; of others that they were most likely changed, or nothing.
-        self.certain: Certain = Certainty(
-            model, specs, holds_extra=self._holds_extra, certain_of=certain_of
-        ).written()
+        certainty = Certainty(model, specs, holds_extra=self._holds_extra, certain_of=certain_of)
+        self.certain: Certain = certainty.certain()
+        #: Returns the fields of which it does not say so.
+        self.doubts: Doubts = certainty.doubts()
         self._fields = tuple(
             (spec.name, spec.key, spec.is_verbatim, spec.test or spec.is_written, spec)
             for spec in specs

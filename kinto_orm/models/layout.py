@@ -4,12 +4,7 @@ How a class is kept in documents, worked out once for each class.
 *Loading* runs one function that is compiled for the class (see `building`); what that does not
 take, the one that cattrs compiles.  A record keeps the document that it was loaded from, untouched.
 
-*Dumping* gives the document that a record stands for: the one it was loaded from, but for what
-the user changed.  So a key that the class does not declare stays; a key that was missing stays
-missing while the field has its default; and a value that was not changed stays as it was written,
-even if this library would write it otherwise (``2024-01-01T00:00:00Z``).  A record is dirty if
-what it dumps differs from what it was loaded from: nothing is noted when a field is set, and
-changes deep inside lists and dictionaries count as any other.
+*Dumping* gives the document that a record stands for (see `dumping`).
 """
 
 from __future__ import annotations
@@ -24,12 +19,12 @@ import cattrs
 from attrs import NOTHING
 from cattrs.gen import make_dict_structure_fn_from_attrs, override
 
-from kinto_orm.exceptions import InvalidRequest, UnsendableValue
-from kinto_orm.flow.json import copied, same
+from kinto_orm.flow.json import copied
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.building import Build, Building, is_plain
 from kinto_orm.models.clean import Comparison
 from kinto_orm.models.diagnosis import diagnosed, unfit
+from kinto_orm.models.dumping import Dumping
 from kinto_orm.models.faults import Faulty, Unfit, faults_of
 from kinto_orm.models.kinds import kind_of
 from kinto_orm.models.specs import Spec, key_of, spec_of
@@ -106,10 +101,10 @@ class Layout:
         self.is_plain = is_plain(model)
         self.is_validated = any(each.validator is not None for each in attributes)
         self._structure = self._structured(attributes)
-        self._fields = tuple((each.name, each.key, each.is_verbatim, each) for each in self.specs)
         self.comparison: Comparison = Comparison(
             model, self.specs, self.keys, lambda kind: layout_of(kind).comparison.certain
         )
+        self._dumping = Dumping(model, self.specs, self.keys, self.comparison.doubts)
         #: Keys that the constructor wants and a document may lack: None is among the values.
         self.optional: frozenset[str] = frozenset(
             spec.key
@@ -254,91 +249,7 @@ class Layout:
 
     def dump(self, record: Model) -> Document:
         """Return the document that *record* stands for, without ``last_modified``."""
-        state = record.__dict__
-        written: Document | None = state.get("_document")
-        if written is None:
-            written = state.get("_form")  # Of a record that was deleted.
-        document: Document = {}
-        if self.model._is_record:
-            document["id"] = state["id"]
-            if written is not None and "schema" in written and "schema" not in self.declared:
-                document["schema"] = written["schema"]
-        if self.model._tag is not None:
-            document[self.model._tag_field] = self.model._tag
-        if extra := state.get(EXTRA):
-            self._add_extra(document, extra, state)
-        for name, key, is_verbatim, spec in self._fields:
-            value = state.get(name, _MISSING)
-            if value is _MISSING:
-                continue  # Of a record that was loaded in part.
-            before = _MISSING if written is None else written.get(key, _MISSING)
-            if value is before and is_verbatim:
-                document[key] = before  # As most are.
-            elif before is not _MISSING and spec.stands_for(value, before):
-                document[key] = before
-            else:
-                self._dump_field(document, spec, value, written, state)
-        return document
-
-    def _dump_field(
-        self,
-        document: Document,
-        spec: Spec,
-        value: Any,
-        written: Document | None,
-        state: Mapping[str, Any],
-    ) -> None:
-        """Put in *document* what the *value* of a field is written as, if it is."""
-        wire = value if spec.dump is None else self._encoded(spec, value, state)
-        if written is not None and spec.key in written:
-            before = written[spec.key]
-            if not spec.exact:
-                wire = self._rewritten(spec, before, value, wire, state)
-            elif same(before, wire):
-                wire = before
-            if wire is before is None:
-                document[spec.key] = None
-                return
-        elif written is not None and spec.is_default(value, state.get("_made", {})):
-            return
-        if wire is not None or value is not None or spec.null:
-            document[spec.key] = wire
-
-    def _encoded(self, spec: Spec, value: Any, state: Mapping[str, Any]) -> Any:
-        try:
-            return spec.encoded(value)
-        except InvalidRequest:
-            raise
-        except Exception as error:
-            msg = f"{self._called(state)}: {spec.name} cannot be {value!r:.60}: {error}"
-            raise UnsendableValue(msg) from error
-
-    def _rewritten(
-        self, spec: Spec, written: Any, value: Any, wire: Any, state: Mapping[str, Any]
-    ) -> Any:
-        try:
-            return spec.rewritten(written, value, wire)
-        except UnsendableValue as error:
-            msg = f"{self._called(state)}: {spec.name}: {error}"
-            raise UnsendableValue(msg) from error
-
-    def _called(self, state: Mapping[str, Any]) -> str:
-        """Return how messages call the record with this *state*."""
-        return (
-            f"{self.model.__name__} {state['id']!r}"
-            if self.model._is_record
-            else self.model.__name__
-        )
-
-    def _add_extra(
-        self, document: Document, extra: Mapping[str, Any], state: Mapping[str, Any]
-    ) -> None:
-        for key, value in extra.items():
-            if key in self.keys or key == "__permissions__":
-                what = "a field" if key in self.declared else "a key of Kinto's own"
-                msg = f"{self._called(state)}: extra holds {key!r}, which is {what}: set that"
-                raise UnsendableValue(msg)
-            document[key] = copied(value)
+        return self._dumping.document(record)
 
 
 def layout_of(kind: Any) -> Layout:

@@ -115,6 +115,8 @@ class Spec:
         if same(old, wire):
             self._check_kept(value, loaded)
             return written
+        if not isinstance(wire, (dict, list)):
+            return wire
         return self._merged(written, old, wire)
 
     def _check_kept(self, value: Any, loaded: Any) -> None:
