@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
 @contextmanager
-def collected_later() -> Iterator[None]:
+def collected_later() -> Generator[None]:
     """
     Put off the collection of garbage for what is a matter of milliseconds.
 

@@ -115,16 +115,15 @@ class Certainty:
     def _other(self, spec: Spec) -> str:
         """Return what is true if a field whose key is missing may have another than its default."""
         source, default, value = self._source, spec.default, f"record.{spec.name}"
-        is_ours_ = is_ours(spec.converter.get_unstructure_hook(spec.kind))
         if default is None and not spec.null:
             return f"{value} is not None"
         if default.__class__ in _SINGLE and spec.exact:
             return f"{value} is not {source.name(default)}"
-        if isinstance(default, attrs.Factory) and default.factory in _EMPTY and is_ours_:  # type: ignore[arg-type]
-            empty = default.factory.__name__
-            made = f"record._made[{spec.key!r}] != {source.name(spec.encoded(default.factory()))}"
-            return f"{value} or {value}.__class__ is not {empty} or {made}"
-        return ""
+        made: Any = default.factory if isinstance(default, attrs.Factory) else None  # type: ignore[arg-type]
+        if made not in _EMPTY or not is_ours(spec.converter.get_unstructure_hook(spec.kind)):
+            return ""
+        first = f"record._made[{spec.key!r}] != {source.name(spec.encoded(made()))}"
+        return f"{value} or {value}.__class__ is not {made.__name__} or {first}"
 
     def _compared(self, spec: Spec, other: str = "return False") -> list[str]:
         """Return what does *other* unless the value of a field is what is written."""
@@ -163,7 +162,7 @@ class Certainty:
     def _inside(self, kind: Any, other: str) -> list[str]:
         """Return the same for embedded records of one class, which know what they are of."""
         source, model, certain_of = self._source, model_of(kind), self._certain_of
-        if model is not kind or model._is_record or model._tag_field:
+        if model is None or model is not kind or model._is_record or model._tag_field:
             return []
         certain = source.later(lambda: certain_of(kind))
         known = f"v.__class__ is {source.name(model)} and v._document is w"

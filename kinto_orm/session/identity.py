@@ -14,7 +14,6 @@ from kinto_orm.exceptions import InvalidRequest
 from kinto_orm.flow.json import same
 from kinto_orm.flow.messages import Document
 from kinto_orm.models.building import Build
-from kinto_orm.models.certainty import Certain
 from kinto_orm.models.layout import layout_of
 from kinto_orm.models.permissions import permission_changes
 from kinto_orm.models.records import Record
@@ -107,12 +106,8 @@ class Entry:
         record, loaded = self.record, self.loaded
         if loaded is None or not self.wanted or self.blind is not None:
             return False
-        state = record.__dict__
-        return (
-            (document := state.get("_document")) is loaded
-            and state.get("id") == self.key.id
-            and _stands_for(record, document)
-        )
+        is_known = record._document is loaded and record.__dict__.get("id") == self.key.id
+        return is_known and _stands_for(record, loaded)
 
     @property
     def is_dirty(self) -> bool:
@@ -178,8 +173,7 @@ class IdentityMap:
     def _changed(self) -> list[Entry]:
         """Return the entries of records that were settled, and are not certainly as loaded."""
         found: list[Record] = []
-        kind: type[Record] | None = None
-        certain: Certain
+        kind, certain = Record, layout_of(Record).comparison.certain
         for record in self._settled():
             if record.__class__ is not kind:
                 kind = record.__class__
