@@ -11,7 +11,7 @@ import matplotlib as mpl
 from attrs import frozen
 from matplotlib.figure import Figure
 
-from benchmarks.questions import AWAITING, BARE, CLIENT, OURS, REQUESTS, THEIRS, Goal
+from benchmarks.questions import AWAITING, BARE, CLIENT, NAMES, OURS, REQUESTS, THEIRS, Goal
 from benchmarks.results import Finding, Spread, sized
 from benchmarks.table import scale, written
 
@@ -22,6 +22,7 @@ _COLOURS: Final = {
     OURS: "#0072b2",
     CLIENT: "#56b4e9",
     AWAITING: "#56b4e9",
+    NAMES: "#56b4e9",
     THEIRS: "#e69f00",
     BARE: "#999999",
     REQUESTS: "#999999",

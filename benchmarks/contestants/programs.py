@@ -23,6 +23,11 @@ def import_ours(run: Run) -> None:
     _import(run, "kinto_orm")
 
 
+def import_names(run: Run) -> None:
+    """Import what most programs use of kinto-orm, in case that some of it is loaded late."""
+    _import(run, "kinto_orm", "Client, Field, Record, Session, field")
+
+
 def import_requests(run: Run) -> None:
     """Import what kinto-orm needs anyway."""
     _import(run, "requests")
@@ -33,8 +38,9 @@ def import_kinto_http(run: Run) -> None:
     _import(run, "kinto_http")
 
 
-def _import(run: Run, name: str) -> None:
-    command = [sys.executable, "-P", "-c", f"import {name}"]
+def _import(run: Run, module: str, names: str = "") -> None:
+    program = f"from {module} import {names}" if names else f"import {module}"
+    command = [sys.executable, "-P", "-c", program]
     subprocess.run(command, check=True)  # noqa: S603  It leaves bytecode for the others.
     before = _children()
     for _ in range(run.size):
