@@ -322,8 +322,8 @@ QUESTIONS: Final = (
         axis="instructions",
         told=(("load 50 records", "load"), ("commit 5 changed of 50", "commit")),
         note=(
-            "Counted by valgrind's callgrind, without sockets: they repeat exactly, however noisy"
-            " the machine is."
+            "Counted by valgrind's callgrind, without sockets, and without collections of garbage:"
+            " they are the same each time, however noisy the machine is."
         ),
     ),
 )

@@ -63,6 +63,7 @@ def count_instructions(run: Run) -> None:
     """
     if shutil.which(VALGRIND) is None:
         return
+    subprocess.run(_steady(1, 1), check=True)  # noqa: S603  It leaves bytecode for the others.
     programs = [_counting(1, 1), _counting(1 + run.size, 1), _counting(1, 1 + run.size)]
     base, loads, commits = (_instructions(each) for each in programs)
     run.figures["load"] = (loads - base) / run.size
@@ -71,13 +72,16 @@ def count_instructions(run: Run) -> None:
 
 def _counting(loads: int, commits: int) -> subprocess.Popen[str]:
     valgrind = [VALGRIND, "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-    program = [sys.executable, "-P", "-m", "benchmarks.steady", str(loads), str(commits)]
     return subprocess.Popen(  # noqa: S603 (our own program)
-        [*valgrind, *program],
+        [*valgrind, *_steady(loads, commits)],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONHASHSEED": "0"},
     )
+
+
+def _steady(loads: int, commits: int) -> list[str]:
+    return [sys.executable, "-P", "-m", "benchmarks.steady", str(loads), str(commits)]
 
 
 def _instructions(process: subprocess.Popen[str]) -> int:
