@@ -35,7 +35,12 @@ def surroundings(package: Path) -> Generator[dict[str, str]]:
         Path(folder, "benchmarks").symlink_to(ROOT / "benchmarks")
         Path(folder, "kinto_orm").symlink_to(package.resolve() / "kinto_orm")
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        yield {**kept, "PYTHONPATH": folder, "PYTHONHASHSEED": "0"}
+        yield {
+            **kept,
+            "PYTHONPATH": folder,
+            "PYTHONPYCACHEPREFIX": f"{folder}/bytecode",  # The package's folder is only read.
+            "PYTHONHASHSEED": "0",
+        }
 
 
 @define

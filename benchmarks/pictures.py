@@ -11,7 +11,7 @@ import matplotlib as mpl
 from attrs import frozen
 from matplotlib.figure import Figure
 
-from benchmarks.questions import AWAITING, BARE, CLIENT, OURS, REQUESTS, THEIRS, Goal
+from benchmarks.questions import AWAITING, BARE, CLIENT, NAMES, OURS, REQUESTS, THEIRS, Goal
 from benchmarks.results import Finding, Spread, sized
 from benchmarks.table import scale, written
 
@@ -22,12 +22,12 @@ _COLOURS: Final = {
     OURS: "#0072b2",
     CLIENT: "#56b4e9",
     AWAITING: "#56b4e9",
+    NAMES: "#56b4e9",
     THEIRS: "#e69f00",
     BARE: "#999999",
     REQUESTS: "#999999",
 }
 _GOAL: Final = "#d55e00"
-_LINES: Final = ("#0072b2", "#cc79a7", "#009e73")
 _TEXT: Final = "#222222"
 
 #: What makes files the same each time, if what they show is.
@@ -155,45 +155,53 @@ def _goal(finding: Finding, goal: Goal, bars: Sequence[Bar]) -> tuple[str, float
 
 
 def _lines(findings: Sequence[Finding]) -> Figure:
-    """Draw what each record takes, over how many there are."""
-    answers, unit = findings[0].answers, findings[0].goal.unit
-    figure = Figure(figsize=(7.2, 3.6))
-    axes = figure.add_subplot()
-    for finding, colour in zip(findings, _LINES, strict=True):
-        _line(axes, finding, OURS, colour)
-        _line(axes, finding, THEIRS, _COLOURS[BARE])
-        _limit(axes, finding)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xticks(answers.sizes, [f"{size:,}" for size in answers.sizes])
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.minorticks_off()
-    axes.set_xlim(answers.sizes[0] / 1.3, answers.sizes[-1] * 12)
-    axes.set_xlabel("records in the session")
-    axes.set_ylabel(f"{answers.question.axis}, {unit}")
-    axes.set_title(answers.question.title, loc="left", fontweight="bold")
+    """Draw what each record takes, over how many there are: each figure beside the others."""
+    question = findings[0].answers.question
+    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    every = figure.subplots(1, len(findings))
+    for axes, finding in zip(every, findings, strict=True):
+        _panel(axes, finding)
+    figure.supxlabel("records in the session", fontsize=10)
+    every[0].set_ylabel(f"{question.axis}, {findings[0].goal.unit}")
+    figure.suptitle(question.title, x=0.01, ha="left", fontweight="bold", fontsize=12)
     return figure
 
 
-def _line(axes: Any, finding: Finding, who: str, colour: str) -> None:
-    """Draw what one contestant takes at each size, if it has been asked."""
-    sizes, values = finding.answers.sizes, _usual(finding, who)
-    if not values:
-        return
-    axes.plot(sizes, values, color=colour, marker="o")
-    whose = "" if who == OURS else f"{who}: "
-    label = f"{whose}{finding.goal.what}, {written(values[-1], finding.goal.unit)}"
-    axes.annotate(label, (sizes[-1], values[-1]), xytext=(8, 0), **_BESIDE)
+def _panel(axes: Any, finding: Finding) -> None:
+    sizes = finding.answers.sizes
+    own, theirs = _usual(finding, OURS), _usual(finding, THEIRS)
+    _line(axes, sizes, own, OURS)
+    if theirs:
+        _line(axes, sizes, theirs, THEIRS)
+    highest = max([*own, *theirs])
+    if finding.goal.most is not None:
+        highest = max(highest, own[0] * finding.goal.most)
+        _limit(axes, sizes, own[0], finding.goal.most)
+    axes.set_title(finding.goal.what, fontsize=10)
+    axes.set_xscale("log")
+    axes.set_xlim(sizes[0] / 1.6, sizes[-1] * 1.6)
+    axes.set_xticks(sizes, [_short(size) for size in sizes])
+    axes.minorticks_off()
+    axes.set_ylim(0, highest * 1.25)
 
 
-def _limit(axes: Any, finding: Finding) -> None:
+def _line(axes: Any, sizes: Sequence[int], values: Sequence[float], who: str) -> None:
+    axes.plot(sizes, values, color=_COLOURS[who], marker="o")
+    above: Any = {"xytext": (0, 8), "textcoords": "offset points", "bbox": _PAPER}
+    axes.annotate(who, (sizes[0], values[0]), **above)
+    axes.annotate(written(values[-1], "µs"), (sizes[-1], values[-1]), ha="right", **above)
+
+
+def _limit(axes: Any, sizes: Sequence[int], first: float, most: float) -> None:
     """Draw how far up it may go."""
-    sizes, most = finding.answers.sizes, finding.goal.most
-    assert most is not None
-    height = _usual(finding, OURS)[0] * most
-    axes.plot([sizes[0], sizes[-1]], [height, height], color=_GOAL, linestyle="--", linewidth=1)
-    label = f"goal: {most:.2f} × the first"
-    axes.annotate(label, (sizes[0], height), xytext=(0, 6), **_BESIDE, color=_GOAL, fontsize=8)
+    height = first * most
+    axes.plot([sizes[0], sizes[-1]], [height] * 2, color=_GOAL, linestyle="--", linewidth=1.4)
+    place: Any = {"xytext": (0, 4), "textcoords": "offset points"}
+    axes.annotate(f"goal: {most:g} × the first", (sizes[0], height), color=_GOAL, **place)
+
+
+def _short(size: int) -> str:
+    return f"{size // 1000}k" if size >= 1000 else str(size)
 
 
 def _usual(finding: Finding, who: str) -> list[float]:

@@ -19,26 +19,20 @@ _BEFORE_AND_AFTER: Final = (
 
 def table(findings: Iterable[Finding]) -> str:
     """Return *findings* as a table."""
-    rows: list[tuple[str, ...]] = [_HEAD, ("---",) * len(_HEAD)]
-    before = ""
-    for each in findings:
-        title = each.answers.question.title
-        rows.append(("" if title == before else title, *_cells(each)))
-        before = title
-    return _lines(rows)
+    return _lines(_HEAD, [(each.answers.question.title, *_cells(each)) for each in findings])
 
 
 def comparison(before: Iterable[Finding], after: Iterable[Finding]) -> str:
     """Return a table of what kinto-orm took before and takes after, where both were measured."""
     known = {(each.answers.name, each.goal): each for each in before}
-    rows: list[tuple[str, ...]] = [_BEFORE_AND_AFTER, ("---",) * len(_BEFORE_AND_AFTER)]
+    rows: list[tuple[str, ...]] = []
     for each in after:
         other = known.get((each.answers.name, each.goal))
         if other is not None:
             own, now = (_own(other), _ratio(other), _met(other)), (_own(each), _ratio(each))
             title = each.answers.question.title
             rows.append((title, each.goal.what, *own, *now, _goal(each), _met(each)))
-    return _lines(rows)
+    return _lines(_BEFORE_AND_AFTER, rows)
 
 
 def _own(finding: Finding) -> str:
@@ -46,8 +40,13 @@ def _own(finding: Finding) -> str:
     return "" if value is None else written(value, finding.goal.unit)
 
 
-def _lines(rows: Iterable[tuple[str, ...]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+def _lines(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a table; what its first column has, it has once."""
+    found, before = [head, ("---",) * len(head)], ""
+    for title, *cells in rows:
+        found.append(("" if title == before else title, *cells))
+        before = title
+    return "\n".join(f"| {' | '.join(row)} |" for row in found)
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:

@@ -193,7 +193,6 @@ def test_the_small_cases_run_without_a_network(monkeypatch: pytest.MonkeyPatch) 
         assert len(people) == steady.SIZE
         steady.committed(session, people)
         assert not session.dirty
-    steady.main(1, 1)
 
 
 # -- What is made of it ------------------------------------------------------------------------
@@ -274,6 +273,17 @@ def test_the_same_results_make_the_same_files(
     assert contents(tmp_path) == contents(written)
     main(["--from", str(kept), "--print-only"])
     assert capsys.readouterr().out.strip() in (written / "benchmarks.md").read_text()
+
+
+def test_two_versions_are_shown_side_by_side(
+    written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each goal has a line, with what it took before and after."""
+    kept = str(written / "benchmarks" / "results.json")
+    main(["--from", kept, "--before", kept, "--print-only"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + sum(len(each.goals) for each in QUESTIONS)
+    assert "| 2.00 µs | 1.82 (1.82–1.82) | **no** | 2.00 µs | 1.82 (1.82–1.82) |" in lines[2]
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -23,6 +23,11 @@ def import_ours(run: Run) -> None:
     _import(run, "kinto_orm")
 
 
+def import_names(run: Run) -> None:
+    """Import what most programs use of kinto-orm, in case that some of it is loaded late."""
+    _import(run, "kinto_orm", "Client, Field, Record, Session, field")
+
+
 def import_requests(run: Run) -> None:
     """Import what kinto-orm needs anyway."""
     _import(run, "requests")
@@ -33,8 +38,9 @@ def import_kinto_http(run: Run) -> None:
     _import(run, "kinto_http")
 
 
-def _import(run: Run, name: str) -> None:
-    command = [sys.executable, "-P", "-c", f"import {name}"]
+def _import(run: Run, module: str, names: str = "") -> None:
+    program = f"from {module} import {names}" if names else f"import {module}"
+    command = [sys.executable, "-P", "-c", program]
     subprocess.run(command, check=True)  # noqa: S603  It leaves bytecode for the others.
     before = _children()
     for _ in range(run.size):
@@ -57,6 +63,7 @@ def count_instructions(run: Run) -> None:
     """
     if shutil.which(VALGRIND) is None:
         return
+    subprocess.run(_steady(1, 1), check=True)  # noqa: S603  It leaves bytecode for the others.
     programs = [_counting(1, 1), _counting(1 + run.size, 1), _counting(1, 1 + run.size)]
     base, loads, commits = (_instructions(each) for each in programs)
     run.figures["load"] = (loads - base) / run.size
@@ -65,13 +72,16 @@ def count_instructions(run: Run) -> None:
 
 def _counting(loads: int, commits: int) -> subprocess.Popen[str]:
     valgrind = [VALGRIND, "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-    program = [sys.executable, "-P", "-m", "benchmarks.steady", str(loads), str(commits)]
     return subprocess.Popen(  # noqa: S603 (our own program)
-        [*valgrind, *program],
+        [*valgrind, *_steady(loads, commits)],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONHASHSEED": "0"},
     )
+
+
+def _steady(loads: int, commits: int) -> list[str]:
+    return [sys.executable, "-P", "-m", "benchmarks.steady", str(loads), str(commits)]
 
 
 def _instructions(process: subprocess.Popen[str]) -> int:
