@@ -63,19 +63,18 @@ class Certainty:
 
     def doubts(self) -> Doubts:
         """Return the function that gives the fields of a record that are not certainly the same."""
-        source, self._source = self._source, Source()
-        own = self._source
-        own.add("doubts = []")
+        source = self._source = Source()
+        source.add("doubts = []")
         for spec in self._specs:
-            own.add(*self._compared(spec, f"doubts.append({own.name(spec)})"))
-        own.add("return doubts")
-        function: Doubts = own.function("record, document", self._model)
-        self._source = source
+            source.add(*self._compared(spec, f"doubts.append({source.name(spec)})"))
+        source.add("return doubts")
+        function: Doubts = source.function("record, document", self._model)
         return function
 
     def certain(self) -> Certain:
         """Return the function that looks at a whole record."""
-        source, model = self._source, self._model
+        source, model = Source(), self._model
+        self._source = source
         holds_extra = source.name(self._holds_extra)
         compared = {spec: self._compared(spec) for spec in self._specs}
         beside = 2 * model._is_record + (model._tag is not None)

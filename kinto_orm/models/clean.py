@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from kinto_orm.flow.messages import Document
@@ -38,11 +39,9 @@ class Comparison:
         certain_of: Callable[[Any], Certain],
     ) -> None:
         specs = tuple(specs)
-        #: Says so of most records; of others that they were most likely changed, or nothing.
-        certainty = Certainty(model, specs, holds_extra=self._holds_extra, certain_of=certain_of)
-        self.certain: Certain = certainty.certain()
-        #: Returns the fields of which it does not say so.
-        self.doubts: Doubts = certainty.doubts()
+        self._certainty = Certainty(
+            model, specs, holds_extra=self._holds_extra, certain_of=certain_of
+        )
         self._fields = tuple(
             (spec.name, spec.key, spec.is_verbatim, spec.test or spec.is_written, spec)
             for spec in specs
@@ -56,6 +55,16 @@ class Comparison:
         self._has_schema = all(spec.key != "schema" for spec in specs)
         #: What `extra` must not hold.
         self._not_extra = keys | {"__permissions__"}
+
+    @cached_property
+    def certain(self) -> Certain:
+        """Return what says so of most records; of others that they were changed, or nothing."""
+        return self._certainty.certain()
+
+    @cached_property
+    def doubts(self) -> Doubts:
+        """Return what gives the fields of which that is not certain."""
+        return self._certainty.doubts()
 
     def holds(self, record: Model, document: Document) -> bool:
         """Tell whether *record* certainly stands for *document*."""

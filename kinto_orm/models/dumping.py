@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kinto_orm.exceptions import InvalidRequest, UnsendableValue
 from kinto_orm.flow.json import copied, same
 from kinto_orm.flow.messages import Document
-from kinto_orm.models.certainty import Doubts
+from kinto_orm.models.clean import Comparison
 from kinto_orm.models.specs import Spec
 from kinto_orm.models.state import EXTRA
 
@@ -38,13 +38,18 @@ class Dumping:
         model: The class.
         specs: Its fields.
         keys: Their keys, and those of the system.
-        doubts: Returns the fields of a record that are not certainly as they are written.
+        comparison: Tells which fields of a record are not certainly as they are written.
     """
 
     def __init__(
-        self, model: type[Any], specs: Sequence[Spec], keys: AbstractSet[str], doubts: Doubts
+        self,
+        model: type[Any],
+        specs: Sequence[Spec],
+        keys: AbstractSet[str],
+        comparison: Comparison,
     ) -> None:
-        self._model, self._specs, self._keys, self._doubts = model, specs, keys, doubts
+        self._model, self._specs, self._keys = model, specs, keys
+        self._comparison = comparison
         self._declared = frozenset(spec.key for spec in specs)
 
     def document(self, record: Model) -> Document:
@@ -79,7 +84,7 @@ class Dumping:
     def _dump_over(self, document: Document, written: Document, record: Model) -> bool:
         """Put in *document* what is *written* of all fields, but for what is not; or tell no."""
         try:
-            doubts = self._doubts(record, written)
+            doubts = self._comparison.doubts(record, written)
             kept = {spec.key: written[spec.key] for spec in self._specs}
         except Exception:  # noqa: BLE001 (a key is missing, or a value; or a test cannot read one)
             return False

@@ -10,7 +10,7 @@ take, the one that cattrs compiles.  A record keeps the document that it was loa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import attrs
@@ -104,7 +104,7 @@ class Layout:
         self.comparison: Comparison = Comparison(
             model, self.specs, self.keys, lambda kind: layout_of(kind).comparison.certain
         )
-        self._dumping = Dumping(model, self.specs, self.keys, self.comparison.doubts)
+        self._dumping = Dumping(model, self.specs, self.keys, self.comparison)
         #: Keys that the constructor wants and a document may lack: None is among the values.
         self.optional: frozenset[str] = frozenset(
             spec.key
@@ -131,8 +131,6 @@ class Layout:
             if isinstance(spec.default, attrs.Factory)  # type: ignore[arg-type]
             or (spec.default is not NOTHING and attribute.converter is not None)
         )
-        #: Makes a record, or fails; the error does not say what is wrong.
-        self.build: Build = self._built() if self.is_plain else self._loaded
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -185,8 +183,11 @@ class Layout:
             **overrides,  # type: ignore[arg-type]
         )
 
-    def _built(self) -> Build:
-        """Return the function of our own that makes a record of a document, of a plain class."""
+    @cached_property
+    def build(self) -> Build:
+        """Return what makes a record, or fails; the error does not say what is wrong."""
+        if not self.is_plain:
+            return self._loaded
         return Building(
             self.model,
             self.specs,
