@@ -25,7 +25,7 @@ def merge_patch(base: Mapping[str, Any], target: Mapping[str, Any]) -> Document 
     patch: Document = dict.fromkeys(base.keys() - target.keys())
     for key, value in target.items():
         old = base.get(key, _MISSING)
-        if old is not _MISSING and same(old, value):
+        if old is value or (old is not _MISSING and same(old, value)):
             continue
         if isinstance(value, Mapping) and isinstance(old, Mapping):
             inner = merge_patch(old, value)
