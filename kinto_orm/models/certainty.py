@@ -80,7 +80,7 @@ class Certainty:
         beside = 2 * model._is_record + (model._tag is not None)
         if model._is_record:
             source.add(
-                f"if record.{PART} is not None or record.{HELD} is not None: return None",
+                f"if record.{HELD} is not None: return None",
                 "if record.id is not document['id']: return False",
                 "if 'last_modified' not in document: return None",
             )
@@ -91,6 +91,8 @@ class Certainty:
         source.add(f"if not extra and len(document) == {beside + len(self._specs)}:")
         source.add(*indented(line for lines in compared.values() for line in lines))
         source.add("    return True")
+        if model._is_record:  # What a part lacks need not be the default.
+            source.add(f"if record.{PART} is not None: return None")
         source.add(f"n = {beside + sum(spec.default is NOTHING for spec in self._specs)}")
         for spec, lines in compared.items():
             self._add_field(spec, lines)
