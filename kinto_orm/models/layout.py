@@ -98,8 +98,8 @@ class Layout:
             for spec, attribute in zip(self.specs, attributes, strict=True)
             if spec.read_only and not attribute.init
         )
-        self.is_plain = is_plain(model)
-        self.is_validated = any(each.validator is not None for each in attributes)
+        self.is_plain: bool = is_plain(model)
+        self.is_validated: bool = any(each.validator is not None for each in attributes)
         self._structure = self._structured(attributes)
         self.comparison: Comparison = Comparison(
             model, self.specs, self.keys, lambda kind: layout_of(kind).comparison.certain
@@ -117,11 +117,13 @@ class Layout:
             spec.key for spec in self.specs if not is_closed(spec.kind)
         )
         #: Fields that have links in them.
-        self.linked = tuple(spec for spec in self.specs if spec.links)
+        self.linked: tuple[Spec, ...] = tuple(spec for spec in self.specs if spec.links)
         #: Fields that the server alone sets.
-        self.of_system = tuple(spec for spec in self.specs if spec.key in self.system)
+        self.of_system: tuple[Spec, ...] = tuple(
+            spec for spec in self.specs if spec.key in self.system
+        )
         #: Fields that may have embedded records inside.
-        self.nested = tuple(
+        self.nested: tuple[Spec, ...] = tuple(
             spec for spec in self.specs if any(models_in(spec.kind)) or not is_closed(spec.kind)
         )
         #: Defaults that are made anew, or converted: what a record was given must be remembered.

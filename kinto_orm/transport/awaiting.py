@@ -62,7 +62,7 @@ class Awaiting:
     credentials: Credentials = field(default=None, repr=False)
     timeout: Timeout = field(factory=Timeout)
     session: aiohttp.ClientSession | None = field(default=None, repr=False)
-    connections: int = 100
+    connections: int = 200
     watchers: list[Callable[[Request], object]] = field(factory=list, init=False, repr=False)
     _http: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
