@@ -14,7 +14,7 @@ OFFLINE := tests/flow tests/models tests/query tests/recorded \
            tests/client/test_calls_all.py tests/client/test_moving.py tests/client/test_paths.py \
            tests/transport/test_auth.py tests/transport/test_codec.py tests/transport/test_dry.py \
            tests/transport/test_wire.py \
-           tests/test_docstrings.py tests/test_offline.py tests/test_utils.py
+           tests/test_costs.py tests/test_docstrings.py tests/test_offline.py tests/test_utils.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
