@@ -143,7 +143,8 @@ def test_calls(name: str) -> None:
 def test_encodings() -> None:
     """A change is written as JSON once to be checked, and a batch once to be sent."""
     calls = of_each(partial(committing, size=SMALL), 25)
-    assert calls[_ENCODE] * 25 == ENCODINGS, listed(calls)
+    found = round(calls[_ENCODE] * 25)
+    assert found <= ENCODINGS, f"25 changes are written as JSON {found} times\n{listed(calls)}"
 
 
 @pytest.mark.parametrize("name", BOUNDS)
