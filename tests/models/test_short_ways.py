@@ -425,7 +425,7 @@ def _containers(value: Any) -> Iterator[Any]:
 
 #: Each of the classes, with fewer examples than there are for any others.
 each_class = pytest.mark.parametrize("model", EVERY)
-fewer = settings(slow, max_examples=40)
+fewer = settings(slow, max_examples=25)
 
 
 @st.composite
