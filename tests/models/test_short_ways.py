@@ -451,8 +451,10 @@ def shown(value: Any) -> Any:
     """Return what tells *value* from others: its class, and what is in it, as deep as it goes."""
     kind: Any = type(value)
     if is_model(kind):
-        state = {"extra": {}, "_permissions": None, "_made": {}, **value.__dict__}
-        return kind, {name: shown(item) for name, item in sorted(state.items())}
+        names = [each.name for each in attrs.fields(kind) if each.name[:1] != "_"]
+        beside = value.__dict__.get("_document"), value.__dict__.get("_made") or {}
+        inside = {name: shown(getattr(value, name, None)) for name in [*names, "extra"]}
+        return kind, inside, shown(beside)
     if is_composite(kind):
         return kind, [shown(getattr(value, part.name)) for part in parts_of(kind)]
     if isinstance(value, Mapping):
