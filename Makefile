@@ -10,11 +10,12 @@ SEED   ?= 1
 
 # The tests that do not need a server; where some of their neighbours do, these are left out.
 OFFLINE := tests/flow tests/models tests/query tests/recorded \
-           tests/session/test_forms.py tests/session/test_patches.py \
+           tests/session/test_forms.py tests/session/test_identity_laws.py \
+           tests/session/test_patches.py \
            tests/client/test_calls_all.py tests/client/test_moving.py tests/client/test_paths.py \
            tests/transport/test_auth.py tests/transport/test_codec.py tests/transport/test_dry.py \
            tests/transport/test_wire.py \
-           tests/test_docstrings.py tests/test_offline.py tests/test_utils.py
+           tests/test_costs.py tests/test_docstrings.py tests/test_offline.py tests/test_utils.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 

@@ -59,9 +59,9 @@ class Memory:
         return incoming(request, answer.status, answer.headers.items(), answer.body)
 
 
-def connected() -> Client:
-    """Return a client of a server in memory."""
-    client = Client(server_url=f"http://canned/{SIZE}/v1", auth=AUTH)
+def connected(size: int = SIZE) -> Client:
+    """Return a client of a server in memory, which has *size* records."""
+    client = Client(server_url=f"http://canned/{size}/v1", auth=AUTH)
     client._port = Memory(client.session._server)
     client.server_info()
     return client

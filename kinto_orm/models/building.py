@@ -169,34 +169,37 @@ class Building:
     def _add_making(self, values: Mapping[str, str]) -> None:
         """Have the record made, of the *values* of its fields."""
         source, model = self._source, self._model
-        state = dict(values)
-        if model._is_record:
-            state = {"id": "ident", "last_modified": "stamp", **state}
-        state |= {"_document": "document"}
         source.add(f"record = {source.name(object.__new__)}({source.name(model)})")
         # Attributes take less room than a dictionary of them.
         is_bare = model.__setattr__ is object.__setattr__
         put = "record.{} = {}" if is_bare else "state[{!r}] = {}"
         if not is_bare:
             source.add("state = record.__dict__")
-        source.add(*(put.format(name, value) for name, value in state.items()))
+        ident = {"id": "ident"} if model._is_record else {}
+        source.add(*(put.format(name, value) for name, value in {**ident, **values}.items()))
+        self._add_validators(values, put)
+        if model._is_record:
+            source.add(put.format("last_modified", "stamp"))
+        source.add(put.format("_document", "document"))
         # One that is empty is made when it is first asked for: the fewer objects, the better.
         extra = put.format(EXTRA, f"{source.name(self._undeclared)}(document)")
         source.add(f"if not is_full: {extra}")
-        source.add(f"if made is not None: {put.format('_made', 'made')}")
-        self._add_validators(values)
-        source.add("return record")
+        source.add(f"if made is not None: {put.format('_made', 'made')}", "return record")
 
-    def _add_validators(self, values: Mapping[str, str]) -> None:
+    def _add_validators(self, values: Mapping[str, str], put: str) -> None:
+        """Have the *values* validated, in a record that is as new: it was loaded from nowhere."""
         source = self._source
         fields = [each for each in attrs.fields(self._model) if each.validator is not None]
         calls = [
             f"{source.name(each.validator)}(record, {source.name(each)}, {values[each.name]})"
             for each in fields
         ]
-        if calls:
-            disabled = source.name(attrs.validators.get_disabled)
-            source.add(f"if not {disabled}():", *indented(calls))
+        if not calls:
+            return
+        if self._model._is_record:
+            source.add(put.format("last_modified", None))
+        disabled = source.name(attrs.validators.get_disabled)
+        source.add(f"if not {disabled}():", *indented(calls))
 
     # -- Values --------------------------------------------------------------------------------
 
