@@ -131,6 +131,8 @@ class Building:
         if self._model._is_record:
             lines += ["n += 1", "stamp = document.get('last_modified')"]
             lines += ["if 'last_modified' in document: n += 1"]
+            if all(spec.key != "schema" for spec in self._specs):  # Then it is the server's.
+                lines += ["if 'schema' in document: n += 1"]
         if self._model._tag is not None:
             lines += [f"if {self._model._tag_field!r} in document: n += 1"]
         for spec, found in checked.items():
@@ -159,11 +161,10 @@ class Building:
             return [f"{value} = None", *self._checked(spec.kind, value)]
         if not isinstance(default, attrs.Factory):  # type: ignore[arg-type]
             return [f"{value} = {source.name(default)}"]
-        encoded = f"{source.name(spec.encoded)}({value})"
         return [
             f"{value} = {source.name(default.factory)}()",
             "if made is None: made = {}",
-            f"made[{spec.key!r}] = {encoded}",
+            f"made[{spec.key!r}] = None",
         ]
 
     def _add_making(self, values: Mapping[str, str]) -> None:
@@ -184,7 +185,20 @@ class Building:
         # One that is empty is made when it is first asked for: the fewer objects, the better.
         extra = put.format(EXTRA, f"{source.name(self._undeclared)}(document)")
         source.add(f"if not is_full: {extra}")
-        source.add(f"if made is not None: {put.format('_made', 'made')}", "return record")
+        self._add_made(put)
+        source.add("return record")
+
+    def _add_made(self, put: str) -> None:
+        """Have the record remember what its defaults that were made are written as, as they are."""
+        source = self._source
+        lines = [
+            f"if {spec.key!r} in made:"
+            f" made[{spec.key!r}] = {source.name(spec.encoded)}(record.{spec.name})"
+            for spec in self._specs
+            if isinstance(spec.default, attrs.Factory)  # type: ignore[arg-type]
+        ]
+        if lines:
+            source.add("if made is not None:", *indented([*lines, put.format("_made", "made")]))
 
     def _add_validators(self, values: Mapping[str, str], put: str) -> None:
         """Have the *values* validated, in a record that is as new: it was loaded from nowhere."""

@@ -22,7 +22,7 @@ from kinto_orm.models.forms import is_ours
 from kinto_orm.models.source import Source, indented
 from kinto_orm.models.specs import Spec
 from kinto_orm.models.state import EXTRA, HELD, PART
-from kinto_orm.models.types import is_model, members_of, model_of, origin_of, plain
+from kinto_orm.models.types import is_closed, is_model, members_of, model_of, origin_of, plain
 
 
 #: Tells whether a record certainly stands for a document; False if that is not likely, either.
@@ -32,7 +32,7 @@ Certain: TypeAlias = Callable[[Any, Document], bool | None]
 Doubts: TypeAlias = Callable[[Any, Document], list[Spec]]
 
 #: Types of which many values are one object each, so that a default is known by its identity.
-_SINGLE: Final = (str, int, bool)
+_SINGLE: Final = (str, int, bool, float)
 
 #: What makes empty values.
 _EMPTY: Final = (list, dict, set)
@@ -94,6 +94,8 @@ class Certainty:
         if model._is_record:  # What a part lacks need not be the default.
             source.add(f"if record.{PART} is not None: return None")
         source.add(f"n = {beside + sum(spec.default is NOTHING for spec in self._specs)}")
+        if model._is_record and all(spec.key != "schema" for spec in self._specs):
+            source.add("if 'schema' in document: n += 1")  # It is the server's.
         for spec, lines in compared.items():
             self._add_field(spec, lines)
         source.add(
@@ -116,7 +118,7 @@ class Certainty:
     def _other(self, spec: Spec) -> str:
         """Return what is true if a field whose key is missing may have another than its default."""
         source, default, value = self._source, spec.default, f"record.{spec.name}"
-        if default is None and not spec.null:
+        if default is None and (spec.exact or not spec.null):
             return f"{value} is not None"
         if default.__class__ in _SINGLE and spec.exact:
             return f"{value} is not {source.name(default)}"
@@ -131,7 +133,7 @@ class Certainty:
         source, value, written = self._source, f"record.{spec.name}", f"document[{spec.key!r}]"
         if spec.test is None:
             return [other.replace("False", "None")]
-        if spec.is_verbatim:
+        if spec.is_verbatim and is_closed(spec.kind):
             return [f"if {value} is not {written}: {other}"]
         lines = self._tested(spec.kind, spec, other)
         lines = lines or [f"if not {source.name(spec.test)}(v, w): {other}"]

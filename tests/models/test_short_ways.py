@@ -593,7 +593,7 @@ def is_certain(record: Any) -> bool:
     """Tell what the short way says of *record*; it may fail where it does not know."""
     state = record.__dict__
     try:
-        return layout_of(type(record)).comparison.certain(state, state["_document"])
+        return layout_of(type(record)).comparison.certain(record, state["_document"]) is True
     except Exception:  # noqa: BLE001 (it is not certain)
         return False
 
