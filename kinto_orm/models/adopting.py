@@ -43,13 +43,14 @@ _OWN: Final = frozenset({HELD, "_acl"})
 
 def adopt(record: Model, document: Document) -> None:
     """Take *document* as what *record* was loaded from; leave its values as they are."""
-    layout = layout_of(type(record))
-    record.__dict__["_document"] = document
+    layout, state = layout_of(type(record)), record.__dict__
+    state["_document"] = document
     if layout.model._is_record:
-        record.__dict__["last_modified"] = document.get("last_modified")
-    adopt_system(record, document)
+        state["last_modified"] = document.get("last_modified")
+    if layout.of_system:
+        adopt_system(record, document)
     for spec in layout.nested:
-        _adopt_inside(record.__dict__.get(spec.name), document.get(spec.key))
+        _adopt_inside(state.get(spec.name), document.get(spec.key))
 
 
 def adopt_system(record: Model, document: Document) -> None:

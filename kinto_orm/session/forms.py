@@ -40,14 +40,16 @@ _CREATION: Final = {"If-None-Match": "*"}
 
 def written(change: Change, *, alone: bool) -> Write:
     """Return *change* as a request that travels *alone*, or in a batch."""
-    path = change.key.path
     if (patch := change.blind) is not None:
+        path = change.key.path
         request = Request("PATCH", path, (), {"Content-Type": patch.content_type}, patch.body)
         return Write(change, request, f"a {type(patch).__name__}, whatever is there")
     if change.target is None:
-        return Write(change, Request("DELETE", path, (), _unchanged(change)), "a deletion")
+        return Write(
+            change, Request("DELETE", change.key.path, (), _unchanged(change)), "a deletion"
+        )
     if change.base is None:
-        request = Request("PUT", path, (), _CREATION, _document(change))
+        request = Request("PUT", change.key.path, (), _CREATION, _document(change))
         return Write(change, request, "the whole document, since it is new")
     return _alone(change) if alone else _in_batch(change)
 
@@ -56,12 +58,12 @@ def must_travel_alone(change: Change) -> bool:
     """Tell whether *change* cannot be said in a batch."""
     if change.blind is not None:
         return True
-    return change.action == "update" and change.keys is not None and _removes(change)
+    return change.keys is not None and change.action == "update" and _removes(change)
 
 
 def should_travel_alone(change: Change) -> bool:
     """Tell whether *change* cannot be said in a batch as is asked for: with guards."""
-    is_guarded = change.action == "update" and issubclass(change.patch, GuardedJSONPatch)
+    is_guarded = issubclass(change.patch, GuardedJSONPatch) and change.action == "update"
     return is_guarded or must_travel_alone(change)
 
 

@@ -32,8 +32,10 @@ def planned(changes: Sequence[Change], limit: int, *, locked: bool = False) -> P
 
     What moves is deleted in a later batch than the one that its copy is in.
     """
-    new = [change for change in changes if change.action == "create"]
-    known = [change for change in changes if change.action != "create"]
+    new: list[Change] = []
+    known: list[Change] = []
+    for change in changes:
+        (new if change.action == "create" else known).append(change)
     changes = [*new, *sorted(known, key=_place)]
     here = {id(change.record) for change in changes}
     late = [change for change in changes if id(change.after) in here]
