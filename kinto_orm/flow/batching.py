@@ -29,8 +29,6 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
-import attrs
-
 from kinto_orm.exceptions import (
     AnswerLost,
     KintoException,
@@ -208,7 +206,7 @@ def together_once(
     before = [] if bracket is None else bracket.before(requests)
     behind = [] if bracket is None else bracket.behind(requests)
     entries = [*before, *requests, *behind]
-    request = attrs.evolve(outer(entries), settled=True)
+    request = outer(entries).as_settled()
     try:
         response: Response = yield request
     except KintoException as error:

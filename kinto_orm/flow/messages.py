@@ -119,6 +119,21 @@ class Request:
     into: Download | None = field(default=None, kw_only=True)
     url: str | None = field(default=None, kw_only=True)
 
+    def as_settled(self) -> Request:
+        """Return the same request, of which who makes it takes care."""
+        return Request(
+            self.method,
+            self.path,
+            self.params,
+            self.headers,
+            self.body,
+            settled=True,
+            once=self.once,
+            leads=self.leads,
+            into=self.into,
+            url=self.url,
+        )
+
     @property
     def writes(self) -> bool:
         """Tell whether the request may change something on the server."""

@@ -71,7 +71,9 @@ def _adopt_inside(value: Any, written: Any) -> None:
     if value.__class__ in _SCALARS:  # As most are.
         return
     if is_model(type(value)):
-        if isinstance(written, dict) and _is_now(value, written):
+        if value._document is written:
+            return
+        if isinstance(written, dict) and same(value._dump(), written):
             adopt(value, written)
     elif isinstance(value, (list, tuple)) and isinstance(written, list):
         for one, other in zip(value, written, strict=False):
@@ -79,14 +81,6 @@ def _adopt_inside(value: Any, written: Any) -> None:
     elif isinstance(value, Mapping) and isinstance(written, Mapping):
         for key in value.keys() & written.keys():
             _adopt_inside(value[key], written[key])
-
-
-def _is_now(value: Model, written: Document) -> bool:
-    """Tell whether an embedded *value* stands for what is *written*."""
-    loaded, comparison = value._document, layout_of(type(value)).comparison
-    if loaded is not None and loaded == written and comparison.holds(value, loaded):
-        return True
-    return same(value._dump(), written)
 
 
 def take_over(record: Record, sent: Mapping[str, Any], document: Document) -> None:
@@ -98,17 +92,12 @@ def take_over(record: Record, sent: Mapping[str, Any], document: Document) -> No
         sent: The document that was sent.
         document: The document that the server answered.
     """
-    if document == {**sent, "last_modified": document.get("last_modified")}:  # As most are.
-        return
     layout = layout_of(type(record))
     fixed = layout.system | {record._tag_field}
     changed = [
         key
         for key in document.keys() | sent.keys()
-        if (was := sent.get(key, _MISSING)) is not (now := document.get(key, _MISSING))
-        and not (was.__class__ is now.__class__ is str and was == now)  # As most are.
-        and key not in fixed
-        and not same(was, now)
+        if key not in fixed and not same(sent.get(key, _MISSING), document.get(key, _MISSING))
     ]
     if not changed:
         return

@@ -22,11 +22,11 @@ _MISSING: Final = object()
 
 def merge_patch(base: Mapping[str, Any], target: Mapping[str, Any]) -> Document | None:
     """Return the merge patch (RFC 7396) from *base* to *target*, or None if there is none."""
-    patch: Document = dict.fromkeys(base.keys() - target.keys())
-    for key, value in target.items():
+    patch: Document = (
+        {} if base.keys() <= target.keys() else dict.fromkeys(base.keys() - target.keys())
+    )
+    for key, value in attributes(base, target).items():
         old = base.get(key, _MISSING)
-        if old is value or (old is not _MISSING and same(old, value)):
-            continue
         if isinstance(value, Mapping) and isinstance(old, Mapping):
             inner = merge_patch(old, value)
             if inner is None:

@@ -125,17 +125,20 @@ def result_of(
             to go, of which it is not known whether they came.
         requests: How many requests wrote.
     """
+    by_fate: dict[Fate, list[Record]] = {}
+    for outcome in outcomes:
+        by_fate.setdefault(outcome.fate, []).append(outcome.write.change.record)
 
-    def records(fate: Fate) -> tuple[Record, ...]:
-        return tuple(each.write.change.record for each in outcomes if each.fate is fate)
+    def records(fate: Fate) -> list[Record]:
+        return by_fate.get(fate, [])
 
     failures = [each.error for each in outcomes if each.error is not None]
     return CommitResult(
-        created=records(Fate.CREATED),
-        updated=records(Fate.UPDATED),
-        deleted=records(Fate.DELETED),
+        created=tuple(records(Fate.CREATED)),
+        updated=tuple(records(Fate.UPDATED)),
+        deleted=tuple(records(Fate.DELETED)),
         unchanged=(*records(Fate.UNCHANGED), *untouched),
-        merged=records(Fate.MERGED),
+        merged=tuple(records(Fate.MERGED)),
         conflicts=tuple(error for error in failures if isinstance(error, Conflict)),
         errors=tuple(
             each.error for each in outcomes if each.fate is Fate.ERROR and each.error is not None

@@ -110,24 +110,27 @@ def adopt(
     Returns:
         What the record is compared with from now on: of one that was loaded in part, that part.
     """
+    document = stored.document
     if sent is not None:
         keys = keys_of(record)
-        known = known_part(stored.document, None if keys is None else keys | sent.keys())
-        take_over(record, sent, known)
-        _let_go(record, sent, known)
+        stands = {**sent, "last_modified": stored.version}
+        if keys is None and same(document, stands):  # As most are.
+            document = stands  # Much of it is in the record as the very same objects.
+        else:
+            known = known_part(document, None if keys is None else keys | sent.keys())
+            take_over(record, sent, known)
+            _let_go(record, sent, known)
     if part_of(record) is None:
-        adopt_document(record, stored.document)
+        adopt_document(record, document)
     else:
-        adopt_part(record, stored.document)
+        adopt_part(record, document)
     adopt_permissions(record, stored.permissions, permissions)
-    document: Document = record.__dict__["_document"]
-    return document
+    adopted: Document = record.__dict__["_document"]
+    return adopted
 
 
 def _let_go(record: Record, sent: Mapping[str, Any], document: Document) -> None:
     """Give *record* its defaults where others removed what was *sent*; not over an edit."""
-    if sent.keys() <= document.keys():  # As almost always.
-        return
     layout = layout_of(type(record))
     gone = (sent.keys() - document.keys()) & layout.keys - layout.system - {record._tag_field}
     if not gone:  # As almost always.
