@@ -9,6 +9,7 @@ A handler of an awaiting session may be a coroutine function.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args, overload
@@ -148,7 +149,7 @@ def announced(
 
 
 def announcing(
-    program: Generator[Any, Any, Any], session: object, read: list[Record]
+    program: Generator[Any, Any, Any], session: object, read: deque[Record]
 ) -> Generator[Any, Any, Any]:
     """Run *program*; announce the records that it has *read* before it goes on, and at its end."""
     try:
@@ -168,7 +169,7 @@ def announcing(
         program.close()
 
 
-def _announced_as_loaded(session: object, read: list[Record]) -> Program[None]:
+def _announced_as_loaded(session: object, read: deque[Record]) -> Program[None]:
     while read:
-        record = read.pop(0)
+        record = read.popleft()
         yield from announced("loaded", session, record, record=record)

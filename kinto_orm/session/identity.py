@@ -220,6 +220,16 @@ class IdentityMap:
         record = self._places.get(place, {}).get(ident)
         return None if id(record) in self._entries else record
 
+    def absent(self, place: tuple[str, str], ids: Iterable[str]) -> list[str]:
+        """Return those *ids* at a *place* of which there is no record, each once."""
+        members = self._places.get(place, {})
+        return [each for each in dict.fromkeys(ids) if each not in members]
+
+    def present(self, place: tuple[str, str], ids: Iterable[str]) -> list[Record]:
+        """Return the records at a *place* that have these *ids*, as far as there are any."""
+        members = self._places.get(place, {})
+        return [members[each] for each in ids if each in members]
+
     def load(
         self,
         place: tuple[str, str],

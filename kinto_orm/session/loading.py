@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Generator, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -38,7 +38,7 @@ class Loading(UnitOfWork):
         super().__init__(client, patch)
         self._answers: OrderedDict[tuple[Any, ...], Answered] = OrderedDict()
         #: Records that were read, until that has been announced.
-        self._read_lately: list[Record] = []
+        self._read_lately = deque[Record]()
 
     def _governed(self, program: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         """Return *program* with what goes around each; what it reads is announced."""
@@ -113,12 +113,13 @@ class Loading(UnitOfWork):
         self, model: type[Any], ids: Sequence[str], documents: Sequence[Document]
     ) -> list[Any]:
         """Return the records of whole *documents*, which have these *ids*; not those that go."""
-        if is_heard("loaded"):  # Of each by itself.
-            taken = [self._take(model, document) for document in documents]
-            return [record for record in taken if record is not None]
         place, take = self._place(model), partial(self._take, model)
         build, make = builder_of(model), partial(load, model)
-        return self._known.load(place, ids, documents, build=build, make=make, meet=take)
+        absent = self._known.absent(place, ids) if is_heard("loaded") else []
+        try:
+            return self._known.load(place, ids, documents, build=build, make=make, meet=take)
+        finally:
+            self._read_lately += self._known.present(place, absent)
 
     def _as(self, model: type[R], key: Key, record: Record) -> R:
         """Return *record*, the one under *key*, as one of *model*."""
