@@ -150,9 +150,10 @@ class Committing(Applying):
         """Commit; return the error that is to be raised, if there is one, and the result."""
         self._begun()
         yield from self._settle()
-        is_all = plan is None
+        is_all, known = plan is None, self.client._limit
         if plan is None:
             plan = yield from self._planned(options.patch, locked=options.lock)
+            is_all = known == self.client._limit  # Else it was asked for, which took a while.
         else:
             plan = yield from self._ready(plan)
         untouched = self._untouched(plan, is_all=is_all)
@@ -214,7 +215,7 @@ class Committing(Applying):
 
         Args:
             plan: What is about to be written.
-            is_all: Whether that is all there is, as was just found out.
+            is_all: Whether that is all there is, and nothing can have been changed since.
         """
         busy = {id(change.record) for change in (() if is_all else self._changes())}
         busy |= {id(write.change.record) for write in plan.writes}
@@ -227,8 +228,8 @@ class Committing(Applying):
         self, untouched: list[Record], requests: int
     ) -> tuple[CommitError | None, CommitResult]:
         """Return what the outcomes amount to: an error, if it is one, and the result."""
-        if not self._outcomes and len(untouched) == len(self._known):
-            return None, CommitResult(unchanged=tuple(untouched), requests=requests)  # As often.
+        if not self._outcomes and not self._known.entries():  # Nothing was wanted of any record.
+            return None, CommitResult(unchanged=tuple(untouched), requests=requests)
         last = {id(outcome.write.change.record): outcome for outcome in self._outcomes}
         final = list(last.values())
         told = last.keys() | set(map(id, untouched))

@@ -310,10 +310,8 @@ class IdentityMap:
 
     def _settled_at(self, record: Record) -> Key | None:
         """Return where a *record* is, if it is a settled one of these."""
-        loaded = _loaded_of(record)
-        if loaded is None:
-            return None
-        ident: str = loaded["id"]
+        # Its own may have been changed since; if it was loaded from nothing, there is no other.
+        ident: Any = (_loaded_of(record) or {}).get("id") or record.__dict__.get("id")
         for (bucket, collection), members in self._places.items():
             if members.get(ident) is record:
                 return Key(bucket, collection, ident)

@@ -22,9 +22,7 @@ _MISSING: Final = object()
 
 def merge_patch(base: Mapping[str, Any], target: Mapping[str, Any]) -> Document | None:
     """Return the merge patch (RFC 7396) from *base* to *target*, or None if there is none."""
-    patch: Document = (
-        {} if base.keys() <= target.keys() else dict.fromkeys(base.keys() - target.keys())
-    )
+    patch: Document = dict.fromkeys(base.keys() - target.keys())
     for key, value in attributes(base, target).items():
         old = base.get(key, _MISSING)
         if isinstance(value, Mapping) and isinstance(old, Mapping):

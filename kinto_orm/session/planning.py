@@ -11,6 +11,7 @@ from kinto_orm.models.layout import layout_of, load
 from kinto_orm.models.parts import load_part, names_of
 from kinto_orm.models.records import Record
 from kinto_orm.models.survival import lost_of_record, survives
+from kinto_orm.patch_type import WholeDocument
 from kinto_orm.session.changes import Change
 from kinto_orm.session.forms import must_travel_alone, should_travel_alone, written
 from kinto_orm.session.plans import Plan
@@ -128,6 +129,8 @@ def _survives(change: Change, target: Document) -> bool:
     record, layout = change.record, layout_of(type(change.record))
     if change.base is None or layout.is_validated or not layout.declared <= target.keys():
         return False  # It is new, or values are looked at together.
+    if issubclass(change.patch, WholeDocument) or not change.base.keys() <= target.keys():
+        return False  # It is written as a whole.
     state, sent = record.__dict__, decode(encode(change.attributes))
     specs = [layout.by_key[key] for key in sent if key in layout.by_key]
     if any(spec.read_only or spec.name not in state for spec in specs):

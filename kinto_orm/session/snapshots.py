@@ -23,6 +23,7 @@ from kinto_orm.models.layout import layout_of
 from kinto_orm.models.parts import adopt_part, keys_of, known_part, part_of, take_keys
 from kinto_orm.models.permissions import Lists, adopt_permissions, permission_changes
 from kinto_orm.models.records import Record
+from kinto_orm.models.sameness import JSON
 
 
 class Absent(Enum):
@@ -113,9 +114,8 @@ def adopt(
     document = stored.document
     if sent is not None:
         keys = keys_of(record)
-        stands = {**sent, "last_modified": stored.version}
-        if keys is None and same(document, stands):  # As most are.
-            document = stands  # Much of it is in the record as the very same objects.
+        if keys is None and same(document, {**sent, "last_modified": stored.version}):
+            document = _as_known(document, sent, record._document or {})  # As most are.
         else:
             known = known_part(document, None if keys is None else keys | sent.keys())
             take_over(record, sent, known)
@@ -127,6 +127,32 @@ def adopt(
     adopt_permissions(record, stored.permissions, permissions)
     adopted: Document = record.__dict__["_document"]
     return adopted
+
+
+def _as_known(
+    document: Mapping[str, Any], sent: Mapping[str, Any], before: Mapping[str, Any]
+) -> Document:
+    """
+    Return *document* in objects that a record has as well, by which it is soon found clean.
+
+    Not in such as could be changed in the record: a hook of the user's own may write a value as
+    that itself, and then its later changes would be changes of the document, too.
+
+    Args:
+        document: What the server has.
+        sent: The same, as it was sent.
+        before: What the record was loaded from before; that is no part of it.
+    """
+    known: Document = {}
+    for key, value in document.items():
+        mine = sent.get(key, MISSING)
+        if mine.__class__ in JSON or mine is before.get(key):
+            known[key] = mine
+        elif isinstance(value, dict) and isinstance(mine, Mapping):
+            known[key] = _as_known(value, mine, {})
+        else:
+            known[key] = value
+    return known
 
 
 def _let_go(record: Record, sent: Mapping[str, Any], document: Document) -> None:

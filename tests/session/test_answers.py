@@ -9,7 +9,7 @@ import pytest
 
 from apps import APART, App
 from faults import FaultProxy
-from kinto_orm import Embedded, EmbeddedRecord, Field, Record, embedded, field
+from kinto_orm import Embedded, EmbeddedRecord, Field, Record, converter, embedded, field
 
 
 APPS = APART
@@ -37,6 +37,46 @@ class Measure(Record, collection="todos"):
 def measure() -> Measure:
     """Return a record that the server changes."""
     return Measure(id="m", value=ODD, values=[ODD, 1.5], point=Point(x=ODD), extra={"more": [ODD]})
+
+
+class Blob(dict[str, Any]):
+    """An object whose hook writes it as itself."""
+
+
+blobs = converter()
+blobs.register_structure_hook(Blob, lambda value, _: Blob(value))
+blobs.register_unstructure_hook(Blob, lambda value: value)
+
+
+class Held(Record, collection="todos", converter=blobs):
+    """A record of what can be changed in place."""
+
+    blob: Field[Blob] = field(factory=Blob)
+    anything: Field[Any] = field(default=None)
+    lists: Field[dict[str, list[int]]] = field(factory=dict)
+    note: Field[str | None] = field(default=None)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_changes_in_place_after_a_write(app: App, count: int) -> None:
+    """What was written is no part of the record: later changes in place are written, each time."""
+    session = app.session()
+    mine = Held(id="h", blob=Blob(n=0), anything={"a": [0]}, lists={"l": [0]}, extra={"e": [0]})
+    session.add_all([mine, Held(id="other")][:count])
+    session.commit()
+    for number in range(1, 4):
+        mine.blob["n"] = mine.anything["a"][0] = mine.lists["l"][0] = number
+        mine.extra["e"][0] = number
+        assert session.dirty == (mine,)
+        session.commit()
+        stored = app.stored()["h"]
+        assert [stored["blob"]["n"], stored["anything"]["a"], stored["lists"]["l"]] == [
+            number,
+            [number],
+            [number],
+        ]
+        assert stored["e"] == [number]
+        assert not session.dirty
 
 
 @pytest.mark.parametrize("count", [1, 2])

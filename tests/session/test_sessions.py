@@ -211,6 +211,15 @@ class TestIdentity:
         with pytest.raises(KintoException, match="no collection 'nowhere'"):
             session.get(Lost, "x")
 
+    def test_made_of_a_document_without_an_id(self, app: App) -> None:
+        """A record that was made of a document is added as any; it draws an id if there is none."""
+        session = app.session()
+        made = Todo.from_document({"title": "a"})
+        assert made not in session
+        session.add(made)
+        assert session.commit().created == (made,)
+        assert app.stored()[made.id]["title"] == "a"
+
     def test_a_record_outlives_its_session(self, app: App) -> None:
         """Records work without a session; another session may take them in, with changes."""
         app.create([{"id": "x", "title": "a"}])
